@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package spec
+
+// Codes of refusals and failures. errors.md says when each arises.
+const (
+	CodeMalformed  Code = "MALFORMED"
+	CodeTooLarge   Code = "TOO_LARGE"
+	CodeVersion    Code = "UNKNOWN_VERSION"
+	CodeKind       Code = "UNKNOWN_KIND"
+	CodeSignature  Code = "BAD_SIGNATURE"
+	CodeOrg        Code = "UNKNOWN_ORGANISATION"
+	CodeKey        Code = "UNKNOWN_KEY"
+	CodeWeakKey    Code = "WEAK_KEY"
+	CodeEpoch      Code = "WRONG_EPOCH"
+	CodeReplayed   Code = "REPLAYED"
+	CodeRole       Code = "ROLE_NOT_ALLOWED"
+	CodeOpening    Code = "OPENING_MISSING"
+	CodeMismatch   Code = "OPENING_MISMATCH"
+	CodeSignal     Code = "BAD_SIGNAL"
+	CodeSignalType Code = "UNKNOWN_SIGNAL_TYPE"
+	CodeDuplicate  Code = "DUPLICATE_SIGNAL"
+	CodeLabel      Code = "BAD_LABEL"
+	CodeCase       Code = "UNKNOWN_CASE"
+	CodeCaseClosed Code = "CASE_CLOSED"
+	CodeElectorate Code = "NOT_IN_ELECTORATE"
+	CodeEntry      Code = "UNKNOWN_ENTRY"
+	CodeEntryState Code = "ENTRY_NOT_LISTED"
+	CodeDisputed   Code = "ALREADY_DISPUTED"
+	CodeEnrolled   Code = "ALREADY_ENROLLED"
+	CodePending    Code = "ALREADY_PENDING"
+	CodeNotEnabled Code = "NOT_ENABLED"
+	CodeReason     Code = "BAD_REASON"
+	CodeCard       Code = "BAD_CARD"
+	CodeGenesis    Code = "BAD_GENESIS"
+	CodeReplica    Code = "REPLAY_MISMATCH"
+	CodeCorrupt    Code = "CORRUPT"
+
+	// Of nodes, transport and consensus rather than of the rules.
+	CodeBusy        Code = "BUSY"
+	CodeDenied      Code = "DENIED"
+	CodeGone        Code = "GONE"
+	CodeNotFound    Code = "NOT_FOUND"
+	CodeNotLeader   Code = "NOT_LEADER"
+	CodeUnavailable Code = "UNAVAILABLE"
+	CodeUnknown     Code = "OUTCOME_UNKNOWN"
+	CodeNotReady    Code = "NOT_READY"
+	CodeUnsupported Code = "UNSUPPORTED_MEDIUM"
+	CodeUsage       Code = "USAGE"
+	CodeConfig      Code = "BAD_CONFIG"
+	CodeInvitation  Code = "BAD_INVITATION"
+	CodeInternal    Code = "INTERNAL"
+)

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package governance
+
+import (
+	"fmt"
+
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// A Ledger is the state as it is being changed: one atomic batch in the making.
+// What is written is read back at once; nothing is visible outside, or durable,
+// before the owner commits it.
+type Ledger interface {
+	State
+	// Append adds a leaf to the log.
+	Append(leaf []byte) error
+	// Find returns the log index of the operation with this id.
+	Find(id spec.Hash) (index uint64, found bool, err error)
+	// Put sets or, with a nil value, deletes a record.
+	Put(key, value []byte) error
+	// Hold keeps the opening of a case or of another operation.
+	Hold(id spec.Hash, o *spec.Opening) error
+	// List changes what is live.
+	List(l spec.Listing) error
+	// Erase forgets values.
+	Erase(e spec.Erasure) error
+	// Roots commits to the state as changed so far.
+	Roots() (spec.Roots, error)
+}
+
+// maxDue bounds how many cases lapse in one raft entry; the rest lapse in the
+// next, which a due deadline brings at once.
+const maxDue = 1000
+
+// Init writes the founding state into an empty ledger.
+func Init(l Ledger, g *spec.Genesis) error {
+	if err := g.Check(); err != nil {
+		return err
+	}
+	v := newView(l)
+	v.put(spec.GenesisKey, &spec.GenesisRecord{Origin: g.Origin(), Hash: g.Hash()})
+	v.put(spec.PolicyKey, &g.Policy)
+	v.put(spec.ClockKey, &spec.Clock{})
+	for i := range g.Organisations {
+		v.put(spec.OrgKey(g.Organisations[i].ID), &spec.OrgRecord{Organisation: g.Organisations[i]})
+	}
+	return carryOut(l, &v.effects)
+}
+
+// ApplyEntry applies one raft entry: a tick if it has a stamp, the deadlines that
+// fell due, each operation followed by its effects, and the StateRoot leaf when
+// any leaf was added. It returns one outcome for each submission. A content that
+// the rules refuse leaves no trace but its outcome; an error is a fault of the
+// node.
+func ApplyEntry(l Ledger, entry *spec.RaftEntry) ([]spec.Outcome, error) {
+	start := l.Size()
+	if err := tick(l, entry.Stamp); err != nil {
+		return nil, err
+	}
+	out := make([]spec.Outcome, len(entry.Submissions))
+	for i := range entry.Submissions {
+		op, opening, err := Parse(&entry.Submissions[i])
+		if err == nil {
+			err = applyOne(l, op, opening, false, &out[i])
+		}
+		if err := refuse(&out[i], err); err != nil {
+			return nil, err
+		}
+	}
+	return out, seal(l, start)
+}
+
+// Parse decodes a submission; it needs no state and may run in parallel.
+func Parse(s *spec.Submission) (*spec.Signed, *spec.Opening, error) {
+	op, err := spec.ParseEnvelope(s.Envelope)
+	if err != nil || len(s.Opening) == 0 {
+		return op, nil, err
+	}
+	o, err := spec.ParseOpening(s.Opening)
+	return op, o, err
+}
+
+// refuse notes a refusal in the outcome and passes every other error on.
+func refuse(out *spec.Outcome, err error) error {
+	if err == nil {
+		return nil
+	}
+	code := spec.CodeOf(err)
+	if code == "" {
+		return err
+	}
+	out.Code, out.Message = code, err.Error()
+	return nil
+}
+
+// applyOne applies an operation and its effects. An operation that stands in the
+// log already has the outcome that it had.
+func applyOne(l Ledger, op *spec.Signed, opening *spec.Opening, attested bool, out *spec.Outcome) error {
+	out.ID = op.ID
+	index, found, err := l.Find(op.ID)
+	if err != nil {
+		return err
+	}
+	if found {
+		out.Index = index
+		return nil
+	}
+	eff, err := Apply(l, op, opening, attested)
+	if err != nil {
+		return err
+	}
+	out.Index = l.Size()
+	if err := l.Append(op.Envelope); err != nil {
+		return err
+	}
+	if eff.Hold {
+		if err := l.Hold(op.ID, opening); err != nil {
+			return err
+		}
+	}
+	return carryOut(l, eff)
+}
+
+// carryOut writes effects into the ledger. A coded error here is a fault: the
+// rules have decided already.
+func carryOut(l Ledger, eff *Effects) error {
+	err := func() error {
+		for _, leaf := range eff.Leaves {
+			if err := l.Append(leaf); err != nil {
+				return err
+			}
+		}
+		for _, p := range eff.Puts {
+			if err := l.Put(p.Key, p.Value); err != nil {
+				return err
+			}
+		}
+		for _, li := range eff.Listings {
+			if err := l.List(li); err != nil {
+				return err
+			}
+		}
+		for _, e := range eff.Erasures {
+			if err := l.Erase(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}()
+	if err != nil {
+		return fmt.Errorf("carrying out what was decided: %w", fault{err})
+	}
+	return nil
+}
+
+// fault hides the code of an error that must not be taken for a refusal.
+type fault struct{ err error }
+
+func (f fault) Error() string { return f.err.Error() }
+
+// tick moves log time to the stamp, never back, and lets due cases lapse.
+func tick(l Ledger, stampMS uint64) error {
+	if stampMS == 0 {
+		return nil
+	}
+	v := newView(l)
+	var clock spec.Clock
+	if err := need(v, spec.ClockKey, &clock); err != nil {
+		return err
+	}
+	clock.TimeMS = max(clock.TimeMS, stampMS)
+	if err := v.put(spec.ClockKey, &clock); err != nil {
+		return err
+	}
+	if _, err := v.derive(&spec.Tick{Tag: spec.TagTick, TimeMS: clock.TimeMS}); err != nil {
+		return err
+	}
+	due, err := dueCases(v, clock.TimeMS)
+	if err != nil {
+		return err
+	}
+	for _, id := range due {
+		if err := lapse(v, id); err != nil {
+			return err
+		}
+	}
+	return carryOut(l, &v.effects)
+}
+
+func dueCases(st State, nowMS uint64) ([]spec.Hash, error) {
+	var ids []spec.Hash
+	err := st.Records(spec.DuePrefix, func(key, _ []byte) bool {
+		deadline, id, ok := spec.ParseDueKey(key)
+		if !ok || deadline > nowMS || len(ids) == maxDue {
+			return false
+		}
+		ids = append(ids, id)
+		return true
+	})
+	return ids, err
+}
+
+// DeadlineDue reports whether a case would lapse in a tick at nowMS.
+func DeadlineDue(st State, nowMS uint64) (bool, error) {
+	ids, err := dueCases(st, nowMS)
+	return len(ids) > 0, err
+}
+
+func lapse(v *view, id spec.Hash) error {
+	var c spec.Case
+	if err := need(v, spec.CaseKey(id), &c); err != nil {
+		return err
+	}
+	t, err := count(v, id, &c)
+	if err != nil {
+		return err
+	}
+	return conclude(v, id, &c, t, spec.OutcomeLapsed, nil)
+}
+
+// seal appends the StateRoot when the log has grown past start.
+func seal(l Ledger, start uint64) error {
+	if l.Size() == start {
+		return nil
+	}
+	leaf, _, err := stateRoot(l)
+	if err != nil {
+		return err
+	}
+	b, err := spec.Encode(leaf)
+	if err != nil {
+		return fmt.Errorf("%w: a state root cannot be encoded", ErrState)
+	}
+	return l.Append(b)
+}
+
+func stateRoot(l Ledger) (*spec.StateRoot, bool, error) {
+	var clock spec.Clock
+	if err := need(l, spec.ClockKey, &clock); err != nil {
+		return nil, false, err
+	}
+	r, err := l.Roots()
+	if err != nil {
+		return nil, false, fmt.Errorf("computing the roots of the state: %w", err)
+	}
+	return &spec.StateRoot{
+		Tag: spec.TagStateRoot, SizeBefore: l.Size(), LiveRoot: r.Live, LiveCount: r.LiveCount,
+		RulesRoot: r.Rules, Epoch: clock.Epoch, TimeMS: clock.TimeMS,
+	}, r.LiveKnown, nil
+}

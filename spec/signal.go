@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package spec
+
+import (
+	"encoding/hex"
+	"strings"
+)
+
+// MaxValue is the largest signal value in bytes.
+const MaxValue = 16 << 10
+
+// A SignalType says how one kind of hash is written, checked and compared.
+type SignalType struct {
+	Name       string
+	Size       int    // bytes of a value; 0: variable, at most MaxValue
+	Quality    bool   // its values carry a quality from 0 to 100
+	MinQuality int    // below it a value is not proposed
+	Threshold  int    // the default distance at which two values match; 0: equality
+	Distance   string // how the distance is counted, "" for equality
+	Source     string // where the algorithm is specified
+}
+
+// SignalTypes lists every type that may be proposed, in the order of the
+// specification.
+func SignalTypes() []SignalType { return append([]SignalType(nil), signalTypes...) }
+
+var signalTypes = []SignalType{
+	{Name: "sha256", Size: 32, Source: "FIPS 180-4"},
+	{Name: "sha1", Size: 20, Source: "FIPS 180-4"},
+	{Name: "md5", Size: 16, Source: "RFC 1321"},
+	{Name: "pdq", Size: 32, Quality: true, MinQuality: 50, Threshold: 31, Distance: "Hamming", Source: "pdq.md"},
+}
+
+// SignalTypeOf finds a type by name.
+func SignalTypeOf(name string) (SignalType, bool) {
+	for _, t := range signalTypes {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return SignalType{}, false
+}
+
+// A Signal is one hash of one kind. Value is in binary; String and ParseSignal
+// convert from and to the canonical text.
+type Signal struct {
+	Type    string
+	Value   []byte
+	Quality int // 0 for types without a quality
+}
+
+// Text returns the canonical string of the value: lower-case hex.
+func (s Signal) Text() string { return hex.EncodeToString(s.Value) }
+
+// Check refuses a signal that no node may list: an unknown type, a value of the
+// wrong size, a quality where there is none or outside 0 to 100.
+func (s Signal) Check() error {
+	t, ok := SignalTypeOf(s.Type)
+	if !ok {
+		return Errorf(CodeSignalType, "no signal type of this name is known")
+	}
+	if t.Size != 0 && len(s.Value) != t.Size || len(s.Value) == 0 || len(s.Value) > MaxValue {
+		return Errorf(CodeSignal, "a value of type %s has %d bytes, not %d", t.Name, t.Size, len(s.Value))
+	}
+	if s.Quality < 0 || s.Quality > 100 || !t.Quality && s.Quality != 0 {
+		return Errorf(CodeSignal, "this quality is not one of type %s", t.Name)
+	}
+	return nil
+}
+
+// ParseSignal reads the canonical text of a value. The error never repeats it.
+func ParseSignal(typ, text string) (Signal, error) {
+	t, ok := SignalTypeOf(typ)
+	if !ok {
+		return Signal{}, Errorf(CodeSignalType, "no signal type of this name is known")
+	}
+	if len(text) > 2*MaxValue {
+		return Signal{}, Errorf(CodeTooLarge, "a value has at most %d bytes", MaxValue)
+	}
+	v, err := hex.DecodeString(text)
+	if err != nil || text != strings.ToLower(text) {
+		return Signal{}, Errorf(CodeSignal, "a value of type %s is written in lower-case hex digits", t.Name)
+	}
+	s := Signal{Type: typ, Value: v}
+	return s, s.Check()
+}
+
+// Key is the name under which a signal is stored and proved: unsalted, so it
+// stays inside the enrolled parties.
+func (s Signal) Key() Hash { return hashOf("tocsin.k.v1", s.Type, s.Value) }

@@ -8,6 +8,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,9 +44,9 @@ func TestCallCarriesRequestResponseAndCaller(t *testing.T) {
 }
 
 func TestCallFaults(t *testing.T) {
-	var called bool
+	var called atomic.Bool
 	fail := func(err error) p2p.RequestHandler {
-		return func(context.Context, p2p.PeerID, string, []byte) ([]byte, error) { called = true; return nil, err }
+		return func(context.Context, p2p.PeerID, string, []byte) ([]byte, error) { called.Store(true); return nil, err }
 	}
 	small := p2p.Policy{Roles: []string{"reader"}, MaxRequest: 1000}
 	cases := []struct {
@@ -67,7 +68,7 @@ func TestCallFaults(t *testing.T) {
 		server, caller, _ := pair(t, listen)
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
-				called = false
+				called.Store(false)
 				server.Handle(proto, c.policy, c.handler)
 				// Larger than a stream's window: a refusal must be heard although
 				// the request was never read.
@@ -79,8 +80,8 @@ func TestCallFaults(t *testing.T) {
 				if c.message != "" && fault.Err.Message != c.message {
 					t.Fatalf("message %q, want %q", fault.Err.Message, c.message)
 				}
-				if called != c.runs {
-					t.Fatalf("handler ran: %v", called)
+				if called.Load() != c.runs {
+					t.Fatalf("handler ran: %v", called.Load())
 				}
 				if errors.Is(err, p2p.ErrNotSent) || errors.Is(err, p2p.ErrUnknownOutcome) {
 					t.Fatalf("an answer is neither unsent nor unknown: %v", err)

@@ -72,6 +72,17 @@ func (in *inbound) recheck(dir Directory) {
 	}
 }
 
+// end ends the guests of one protocol.
+func (in *inbound) end(proto string) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for g := range in.live {
+		if g.proto == proto {
+			g.end(context.Canceled)
+		}
+	}
+}
+
 // close ends all guests and admits no more.
 func (in *inbound) close() {
 	in.mu.Lock()

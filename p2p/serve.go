@@ -129,5 +129,8 @@ func (h *Host) HandleConn(proto string, policy Policy, fn ConnHandler) {
 	})
 }
 
-// Unhandle stops serving a protocol; open streams go on.
-func (h *Host) Unhandle(proto string) { h.h.RemoveStreamHandler(protocol.ID(proto)) }
+// Unhandle stops serving a protocol and ends the streams that peers have open.
+func (h *Host) Unhandle(proto string) {
+	h.h.RemoveStreamHandler(protocol.ID(proto))
+	h.inbound.end(proto)
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// A member is one machine of a test: what survives its crashes and, while it
+// runs, its node.
+type member struct {
+	id    string
+	dir   string
+	store *memStore
+	log   *memLog
+	trans *raft.InmemTransport
+	node  *Node
+	fatal error // first fault reported
+}
+
+// A cluster runs members on the transport in memory, inside a synctest bubble.
+type cluster struct {
+	t       *testing.T
+	ctx     context.Context
+	members map[string]*member
+	voters  []string
+	tune    func(*Config)
+}
+
+// inCluster runs f with n started founders a, b, c… and checks at the end that
+// no member applied an entry twice.
+func inCluster(t *testing.T, n int, tune func(*Config), f func(c *cluster)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := &cluster{t: t, ctx: t.Context(), members: map[string]*member{}, tune: tune}
+		for i := range n {
+			c.voters = append(c.voters, string(rune('a'+i)))
+		}
+		for _, id := range c.voters {
+			c.add(id)
+			c.start(id)
+		}
+		f(c)
+		for _, m := range c.members {
+			if twice := m.store.twice(); len(twice) > 0 {
+				t.Errorf("%s applied entries %v more than once", m.id, twice)
+			}
+			if m.node != nil {
+				c.kill(m.id)
+			}
+		}
+	})
+}
+
+func (c *cluster) add(id string) *member {
+	m := &member{id: id, dir: c.t.TempDir(), store: newMemStore(), log: newMemLog()}
+	c.members[id] = m
+	return m
+}
+
+// config is the configuration of a member.
+func (c *cluster) config(m *member) Config {
+	cfg := Config{
+		ID: m.id, Dir: m.dir, Voters: c.voters, Now: time.Now,
+		Peers:   filepath.Join(m.dir, "peers.json"),
+		Fatal:   func(err error) { m.fatal = err },
+		OpenLog: func(string) (LogBackend, error) { m.log.closed = false; return m.log, nil },
+	}
+	if os.Getenv("CONSENSUS_LOG") != "" {
+		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", m.id)
+	}
+	if c.tune != nil {
+		c.tune(&cfg)
+	}
+	return cfg
+}
+
+// try starts a member and returns the error of Start.
+func (c *cluster) try(id string) error {
+	m := c.members[id]
+	m.fatal = nil
+	_, m.trans = raft.NewInmemTransport(raft.ServerAddress(id))
+	node, err := Start(c.config(m), m.store, m.trans)
+	if err != nil {
+		return err
+	}
+	m.node = node
+	c.connect(id)
+	return nil
+}
+
+func (c *cluster) start(id string) {
+	c.t.Helper()
+	if err := c.try(id); err != nil {
+		c.t.Fatalf("start %s: %v", id, err)
+	}
+}
+
+// connect joins a member to all that run.
+func (c *cluster) connect(id string) {
+	m := c.members[id]
+	for _, o := range c.members {
+		if o.node != nil && o != m {
+			m.trans.Connect(raft.ServerAddress(o.id), o.trans)
+			o.trans.Connect(raft.ServerAddress(id), m.trans)
+		}
+	}
+}
+
+// isolate cuts a member off from the others.
+func (c *cluster) isolate(id string) {
+	c.members[id].trans.DisconnectAll()
+	for _, o := range c.members {
+		if o.trans != nil {
+			o.trans.Disconnect(raft.ServerAddress(id))
+		}
+	}
+}
+
+// kill ends a member's node at once; nothing that it does from here on reaches
+// another member.
+func (c *cluster) kill(id string) {
+	m := c.members[id]
+	c.isolate(id)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = m.node.Stop(ctx)
+	m.node = nil
+}
+
+// crash is a power cut: what was not durable is gone.
+func (c *cluster) crash(id string) {
+	m := c.members[id]
+	store, log := m.store.crashed(), m.log.crashed()
+	c.kill(id)
+	m.store, m.log = store, log
+}
+
+// stop ends a member's node in good order.
+func (c *cluster) stop(id string) {
+	c.t.Helper()
+	m := c.members[id]
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := m.node.Stop(ctx); err != nil {
+		c.t.Fatalf("stop %s: %v", id, err)
+	}
+	c.isolate(id)
+	m.node = nil
+}
+
+// until polls a condition for as long as limit of the bubble's time.
+func (c *cluster) until(limit time.Duration, what string, cond func() bool) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.ctx, limit)
+	defer cancel()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for !cond() {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			for _, m := range c.members {
+				if m.node != nil {
+					c.t.Logf("%s: %+v, %d ops, fatal %v", m.id, m.node.Status(), len(m.store.ops()), m.fatal)
+				}
+			}
+			c.t.Fatalf("waited %v for: %s", limit, what)
+		}
+	}
+}
+
+// leader waits for a member that leads and whose lead is acknowledged.
+func (c *cluster) leader() *member {
+	c.t.Helper()
+	var led *member
+	c.until(15*time.Second, "a leader", func() bool {
+		for _, m := range c.members {
+			if m.node != nil && m.node.IsLeader() {
+				led = m
+				return true
+			}
+		}
+		return false
+	})
+	return led
+}
+
+func (c *cluster) follower() *member {
+	c.t.Helper()
+	led := c.leader()
+	for _, id := range c.voters {
+		if m := c.members[id]; m != led && m.node != nil {
+			return m
+		}
+	}
+	c.t.Fatal("no follower")
+	return nil
+}
+
+// submit proposes an operation on whoever leads until it is acknowledged.
+func (c *cluster) submit(op string) {
+	c.t.Helper()
+	c.until(30*time.Second, "acknowledgement of "+op, func() bool {
+		ctx, cancel := context.WithTimeout(c.ctx, 5*time.Second)
+		defer cancel()
+		_, err := c.leader().node.Submit(ctx, sub("%s", op))
+		return err == nil
+	})
+}
+
+// fill submits n operations that differ.
+func (c *cluster) fill(name string, n int) {
+	c.t.Helper()
+	for i := range n {
+		c.submit(fmt.Sprintf("%s-%d", name, i))
+	}
+}
+
+// converge waits until all running members hold the same operations, n of them
+// unless n is negative.
+func (c *cluster) converge(n int) []string {
+	c.t.Helper()
+	var all []string
+	c.until(60*time.Second, fmt.Sprintf("%d equal operations everywhere", n), func() bool {
+		all = nil
+		for _, m := range c.members {
+			if m.node == nil {
+				continue
+			}
+			ops := m.store.ops()
+			if all == nil {
+				all = ops
+			}
+			if (n >= 0 && len(ops) != n) || fmt.Sprint(ops) != fmt.Sprint(all) {
+				return false
+			}
+		}
+		return true
+	})
+	return all
+}
+
+// faultOf waits for the fault that a member reports.
+func (c *cluster) faultOf(m *member, exit int) {
+	c.t.Helper()
+	c.until(30*time.Second, "a fault of "+m.id, func() bool { synctest.Wait(); return m.fatal != nil })
+	var f *Fault
+	if !errors.As(m.fatal, &f) || f.Exit != exit {
+		c.t.Fatalf("%s stopped with %v, want exit code %d", m.id, m.fatal, exit)
+	}
+}

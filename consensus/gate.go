@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package consensus
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// stuckLimit is how long an append to the own log may take before a leader
+// stops talking to its followers, so that they elect another. Raft sends
+// heartbeats while the disk hangs, and so keeps a leader that cannot commit.
+const stuckLimit = 2 * time.Second
+
+// gate is the transport as raft sees it. It refuses what a leader sends while
+// its own disk hangs or after a fault, never pipelines (raft can deadlock
+// there for ever when a follower refuses an append), and notes how far each
+// follower is, which raft does not tell.
+type gate struct {
+	raft.Transport
+	vote  raft.WithPreVote
+	stuck func() time.Duration
+	brk   *breaker
+
+	mu    sync.Mutex
+	peers map[raft.ServerID]peerState
+}
+
+// peerState is what a leader knows about a follower.
+type peerState struct {
+	term  uint64    // the leader's term that this belongs to
+	match uint64    // the follower's log agrees with ours up to here
+	heard time.Time // last answer
+}
+
+func newGate(t raft.Transport, stuck func() time.Duration, brk *breaker) (*gate, error) {
+	vote, ok := t.(raft.WithPreVote)
+	if !ok {
+		return nil, fmt.Errorf("the raft transport %T cannot pre-vote", t)
+	}
+	return &gate{Transport: t, vote: vote, stuck: stuck, brk: brk, peers: make(map[raft.ServerID]peerState)}, nil
+}
+
+func (g *gate) open() error {
+	if err := g.brk.err(); err != nil {
+		return err
+	}
+	if d := g.stuck(); d > stuckLimit {
+		return fmt.Errorf("an append to the own log has taken %v: not acting as leader", d)
+	}
+	return nil
+}
+
+func (g *gate) AppendEntries(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	if err := g.open(); err != nil {
+		return err
+	}
+	if err := g.Transport.AppendEntries(id, to, req, resp); err != nil {
+		return err
+	}
+	g.heard(id, req, resp)
+	return nil
+}
+
+func (g *gate) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.AppendPipeline, error) {
+	return nil, raft.ErrPipelineReplicationNotSupported
+}
+
+func (g *gate) InstallSnapshot(id raft.ServerID, to raft.ServerAddress, req *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	if err := g.open(); err != nil {
+		return err
+	}
+	return g.Transport.InstallSnapshot(id, to, req, resp, data)
+}
+
+func (g *gate) RequestPreVote(id raft.ServerID, to raft.ServerAddress, req *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	return g.vote.RequestPreVote(id, to, req, resp)
+}
+
+// Close closes the transport underneath where it can be closed.
+func (g *gate) Close() error {
+	if c, ok := g.Transport.(raft.WithClose); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+func (g *gate) heard(id raft.ServerID, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := g.peers[id]
+	if p.term != req.Term {
+		p = peerState{term: req.Term}
+	}
+	p.heard = time.Now()
+	if resp.Success {
+		p.match = max(p.match, req.PrevLogEntry+uint64(len(req.Entries)))
+	}
+	g.peers[id] = p
+}
+
+// peer returns what is known about a follower in a term.
+func (g *gate) peer(id raft.ServerID, term uint64) peerState {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p := g.peers[id]; p.term == term {
+		return p
+	}
+	return peerState{}
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+const (
+	packBytes    = 128 << 10 // an entry is closed at this size; a larger submission goes alone
+	packInFlight = 2         // entries proposed and not committed: more only adds latency
+	pollEvery    = time.Second
+)
+
+// A packer packs what waits on the leader into raft entries. While two entries
+// are under way the next submissions gather, so entries grow with the load.
+type packer struct {
+	n     *Node
+	queue *queue
+	slots chan struct{}
+	quit  chan struct{}
+	ended chan struct{}  // run has returned
+	under sync.WaitGroup // entries under way
+
+	// Of run alone:
+	term   uint64    // of the last tick
+	ticked time.Time // when it was proposed
+
+	mu      sync.Mutex
+	ticking bool // a tick is under way
+}
+
+func newPacker(n *Node) *packer {
+	return &packer{
+		n: n, queue: newQueue(n.cfg.MaxQueued, n.cfg.MaxQueueBytes),
+		slots: make(chan struct{}, packInFlight), quit: make(chan struct{}), ended: make(chan struct{}),
+	}
+}
+
+// run proposes until finish.
+func (p *packer) run() {
+	defer close(p.ended)
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	for {
+		select {
+		case <-p.quit:
+			return
+		case <-p.n.brk.down:
+			settleAll(p.queue.drain(true), Result{Err: ErrStopped})
+			return
+		case <-p.queue.wake:
+		case <-poll.C:
+		}
+		if err := p.n.leading(); err != nil {
+			settleAll(p.queue.drain(false), Result{Err: err})
+			continue
+		}
+		if p.queue.len() > 0 || p.tickDue(p.n.cfg.Now()) {
+			p.next()
+		}
+	}
+}
+
+// next proposes one entry as soon as there is a slot for it.
+func (p *packer) next() {
+	select {
+	case p.slots <- struct{}{}:
+	case <-p.quit:
+		return
+	case <-p.n.brk.down:
+		return
+	}
+	tickets := p.queue.take(packBytes, spec.MaxSubmissions)
+	now := p.n.cfg.Now()
+	var stamp uint64
+	if p.tickDue(now) {
+		stamp = uint64(now.UnixMilli())
+	}
+	data, tickets := pack(stamp, tickets)
+	if stamp == 0 && len(tickets) == 0 {
+		<-p.slots
+		return
+	}
+	if stamp != 0 {
+		p.term, p.ticked = p.n.raft.CurrentTerm(), time.Now()
+		p.setTicking(true)
+	}
+	future := p.n.raft.Apply(data, 0)
+	p.under.Go(func() {
+		settle(future, tickets)
+		if stamp != 0 {
+			p.setTicking(false)
+		}
+		<-p.slots
+	})
+}
+
+// pack encodes an entry. A submission that cannot be encoded gets its error
+// and is left out.
+func pack(stamp uint64, tickets []*ticket) ([]byte, []*ticket) {
+	data, err := encode(stamp, tickets)
+	if err == nil {
+		return data, tickets
+	}
+	var good []*ticket
+	for _, t := range tickets {
+		if _, err := encode(0, []*ticket{t}); err != nil {
+			t.batch.settle(t.slot, Result{Err: err})
+			continue
+		}
+		good = append(good, t)
+	}
+	if data, err = encode(stamp, good); err != nil {
+		settleAll(good, Result{Err: err})
+		return nil, nil
+	}
+	return data, good
+}
+
+func encode(stamp uint64, tickets []*ticket) ([]byte, error) {
+	entry := spec.RaftEntry{Stamp: stamp, Submissions: make([]spec.Submission, len(tickets))}
+	for i, t := range tickets {
+		entry.Submissions[i] = t.sub
+	}
+	return entry.Marshal()
+}
+
+// settle waits for an entry and gives each of its submissions its outcome.
+func settle(future raft.ApplyFuture, tickets []*ticket) {
+	err := future.Error()
+	switch {
+	case err == nil:
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, raft.ErrEnqueueTimeout):
+		settleAll(tickets, Result{Err: &NotLeaderError{}}) // never reached the log
+		return
+	default:
+		settleAll(tickets, Result{Err: unknown(err)})
+		return
+	}
+	switch outcomes := future.Response().(type) {
+	case []spec.Outcome:
+		settleEach(tickets, outcomes)
+	case error:
+		settleAll(tickets, Result{Err: unknown(outcomes)})
+	default:
+		settleAll(tickets, Result{Err: unknown(errors.New("the entry had been applied before"))})
+	}
+}
+
+func settleEach(tickets []*ticket, outcomes []spec.Outcome) {
+	if len(outcomes) != len(tickets) {
+		settleAll(tickets, Result{Err: unknown(fmt.Errorf("%d outcomes for %d submissions", len(outcomes), len(tickets)))})
+		return
+	}
+	for i, t := range tickets {
+		t.batch.settle(t.slot, Result{Outcome: outcomes[i]})
+	}
+}
+
+// tickDue reports whether the next entry should begin with a tick. A new
+// leader does not know when the last one was and ticks with its first entry.
+func (p *packer) tickDue(now time.Time) bool {
+	p.mu.Lock()
+	ticking := p.ticking
+	p.mu.Unlock()
+	switch since := time.Since(p.ticked); {
+	case ticking:
+		return false
+	case p.term != p.n.raft.CurrentTerm(), since >= p.n.cfg.TickEvery:
+		return true
+	default:
+		return since >= pollEvery && p.n.cfg.DeadlineDue(now)
+	}
+}
+
+func (p *packer) setTicking(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ticking = on
+}
+
+// finish refuses what waits and what comes, and waits for what is under way.
+func (p *packer) finish(ctx context.Context) {
+	settleAll(p.queue.drain(true), Result{Err: ErrStopped})
+	close(p.quit)
+	settled := make(chan struct{})
+	go func() {
+		<-p.ended
+		p.under.Wait()
+		close(settled)
+	}()
+	select {
+	case <-settled:
+	case <-ctx.Done():
+	case <-p.n.brk.down:
+	}
+}

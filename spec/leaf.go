@@ -91,3 +91,15 @@ func ParseLeaf(data []byte) (Leaf, error) {
 	}
 	return l, err
 }
+
+// IsEnvelope reports whether a leaf is an operation rather than derived, by its
+// first bytes alone.
+func IsEnvelope(leaf []byte) bool {
+	return len(leaf) > 1 && leaf[0]>>5 == 4 && leaf[1]>>5 == 2
+}
+
+// EndsGroup reports whether a leaf is the root of the state, which ends what one
+// raft entry put on the log, by its first bytes alone.
+func EndsGroup(leaf []byte) bool {
+	return len(leaf) > 1 && leaf[0] == 0x87 && leaf[1] == byte(TagStateRoot)
+}

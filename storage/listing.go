@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// Hold keeps the opening of an operation. One that is held already stays: another
+// copy can only have lost values since.
+func (t *Tx) Hold(id spec.Hash, o *spec.Opening) error {
+	held, err := t.openingOf(id)
+	if err != nil || held != nil {
+		return err
+	}
+	return t.setOpening(id, o)
+}
+
+func (t *Tx) setOpening(id spec.Hash, o *spec.Opening) error {
+	b, err := o.Encode()
+	if err != nil {
+		return err
+	}
+	t.held, t.opening = id, o
+	return t.batch.Set(openingKey(id), b, nil)
+}
+
+// openingOf returns the opening held for an operation, or nil.
+func (t *Tx) openingOf(id spec.Hash) (*spec.Opening, error) {
+	if t.opening == nil || t.held != id {
+		o, err := loadOpening(t.batch, id)
+		if err != nil {
+			return nil, err
+		}
+		t.held, t.opening = id, o
+	}
+	return t.opening, nil
+}
+
+// List changes whether the signals of an entry are live and what they say of it.
+// Signals whose values are not here are only counted.
+func (t *Tx) List(l spec.Listing) error {
+	meta, err := spec.Encode(&l.Meta)
+	if err != nil {
+		return err
+	}
+	o, err := t.openingOf(l.Case)
+	if err != nil {
+		return err
+	}
+	withheld := l.Count
+	if o != nil {
+		if l.First < 0 || l.Count < 0 || l.First+l.Count > len(o.Signals) {
+			return fmt.Errorf("listing signals %d to %d of an opening of %d", l.First, l.First+l.Count, len(o.Signals))
+		}
+		withheld = 0
+		for i := range o.Signals[l.First : l.First+l.Count] {
+			s := &o.Signals[l.First+i]
+			if s.Erased {
+				withheld++
+			} else if err := t.listOne(s, l.Meta.Entry, meta, l.Live); err != nil {
+				return err
+			}
+		}
+	}
+	if !l.Live {
+		withheld = 0
+	}
+	return t.withhold(l.Meta.Entry, uint64(withheld))
+}
+
+func (t *Tx) listOne(o *spec.Opened, entry spec.Hash, meta []byte, live bool) error {
+	s := &liveSignal{
+		Type: o.Signal.Type, Value: o.Signal.Value, Quality: uint64(o.Signal.Quality),
+		C: o.Commitment(), Meta: meta, k: o.Signal.Key(), entry: entry,
+	}
+	key := liveKey(s.k, entry)
+	before, err := get(t.batch, key)
+	if err != nil {
+		return err
+	}
+	t.dirty[0][t.d.live.bucketOf(s.k)] = struct{}{}
+	switch {
+	case live:
+		if before == nil {
+			t.counts.Live++
+			t.note(s, true)
+		}
+		return t.setCBOR(key, s)
+	case before != nil:
+		t.counts.Live--
+		t.note(s, false)
+	}
+	return t.batch.Delete(key, nil)
+}
+
+// note keeps the change of the indexes in memory that Commit will make. A signal
+// that comes and goes in one batch, or goes and comes, ends as it was.
+func (t *Tx) note(s *liveSignal, live bool) {
+	other, same := &t.removed, &t.added
+	if !live {
+		other, same = &t.added, &t.removed
+	}
+	for i, o := range *other {
+		if o.k == s.k && o.entry == s.entry {
+			*other = append((*other)[:i], (*other)[i+1:]...)
+			return
+		}
+	}
+	*same = append(*same, s)
+}
+
+// withhold remembers how many live signals of an entry are not here.
+func (t *Tx) withhold(entry spec.Hash, n uint64) error {
+	key := withheldKey(entry)
+	b, err := get(t.batch, key)
+	if err != nil {
+		return err
+	}
+	var before uint64
+	if len(b) == 8 {
+		before = binary.BigEndian.Uint64(b)
+	}
+	if n == before {
+		return nil
+	}
+	t.counts.Withheld += n - before
+	if n == 0 {
+		return t.batch.Delete(key, nil)
+	}
+	return t.batch.Set(key, binary.BigEndian.AppendUint64(nil, n), nil)
+}
+
+// Erase forgets the values and salts of signals, and the opening's texts once
+// nothing else of it is left. Their commitments stay.
+func (t *Tx) Erase(e spec.Erasure) error {
+	o, err := t.openingOf(e.Case)
+	if err != nil || o == nil {
+		return err
+	}
+	if e.First < 0 || e.Count < 0 || e.First+e.Count > len(o.Signals) {
+		return fmt.Errorf("erasing signals %d to %d of an opening of %d", e.First, e.First+e.Count, len(o.Signals))
+	}
+	left := false
+	next := &spec.Opening{Signals: make([]spec.Opened, len(o.Signals)), Texts: o.Texts}
+	for i, s := range o.Signals {
+		if i >= e.First && i < e.First+e.Count {
+			s = spec.Opened{Erased: true, Blinded: s.Commitment()}
+		}
+		next.Signals[i] = s
+		left = left || !s.Erased
+	}
+	if !left {
+		next.Texts = nil
+	}
+	return t.setOpening(e.Case, next)
+}

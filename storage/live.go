@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"encoding/binary"
+
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// typeNear is the signal type that matches within a distance rather than by
+// equality.
+const typeNear = "pdq"
+
+// liveSignal is one signal of one entry that lookups find.
+type liveSignal struct {
+	_       struct{} `cbor:",toarray"`
+	Type    string
+	Value   []byte
+	Quality uint64
+	C       spec.Hash // its commitment in the proposal
+	Meta    []byte    // encoded spec.LiveMeta
+
+	k, entry spec.Hash // from the key
+}
+
+func parseLive(key, value []byte) (*liveSignal, error) {
+	var l liveSignal
+	if len(key) != 65 || spec.Decode(value, &l) != nil || l.near() && len(l.Value) != 32 {
+		return nil, spec.Errorf(spec.CodeCorrupt, "a live signal cannot be decoded")
+	}
+	copy(l.k[:], key[1:33])
+	copy(l.entry[:], key[33:])
+	return &l, nil
+}
+
+func (l *liveSignal) near() bool { return l.Type == typeNear }
+
+func (l *liveSignal) meta() (spec.LiveMeta, error) {
+	var m spec.LiveMeta
+	if spec.Decode(l.Meta, &m) != nil {
+		return m, spec.Errorf(spec.CodeCorrupt, "what a live signal says of its entry cannot be decoded")
+	}
+	return m, nil
+}
+
+// entryRef tells the signals of one entry from those of others in the near index.
+func entryRef(entry spec.Hash) uint64 { return binary.BigEndian.Uint64(entry[:]) }

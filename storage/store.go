@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package storage holds what a node knows, in Pebble: the records of the rules,
+// the log and its Merkle tree, openings, and the live signals with the indexes
+// that answer lookups. All effects of a group of raft entries, the applied index
+// included, become visible and survive in one atomic batch.
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// Options are what a Store needs from outside. FS, Logger and Fatal are required.
+type Options struct {
+	FS         vfs.FS
+	Logger     *slog.Logger
+	Fatal      func(error)           // called before the process must end; need not return
+	CacheBytes int64                 // of Pebble's block cache; 0: 64 MiB
+	Progress   func(done, of uint64) // live signals loaded while opening, or nil
+	cache      *pebble.Cache
+}
+
+// Applied says how far a replica is in the raft log, and the raft configuration
+// in force there. A reader's stays zero.
+type Applied struct {
+	Index     uint64
+	Term      uint64
+	Conf      []byte
+	ConfIndex uint64
+}
+
+// A Store is a node's replicated state. One writer at a time begins a Tx; any
+// number of goroutines read meanwhile.
+type Store struct {
+	dir     string
+	opts    Options
+	writer  sync.Mutex   // held from Begin to Commit or Drop, and by Import
+	mu      sync.RWMutex // guards db, head and closed; readers hold it while they use db
+	db      *database
+	head    Head
+	changed chan struct{} // closed and replaced at every commit
+	closed  bool
+}
+
+// A Head is the end of the log.
+type Head struct {
+	Size    uint64
+	Root    spec.Hash // RFC 6962 root over the log
+	Applied Applied
+	Live    uint64 // live signals
+}
+
+// Open opens the store in dir, creating it when there is none, and checks it
+// against its own log. It fails with CORRUPT when something was lost, and with
+// UNKNOWN_VERSION for another schema.
+func Open(dir string, o Options) (*Store, error) {
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 64 << 20
+	}
+	o.cache = pebble.NewCache(o.CacheBytes)
+	s := &Store{dir: dir, opts: o, changed: make(chan struct{})}
+	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("creating the store's directory: %w", err)
+	}
+	name, fresh, err := s.current()
+	if err != nil {
+		return nil, err
+	}
+	if s.db, err = s.openDatabase(name, fresh); err != nil {
+		return nil, err
+	}
+	s.head = s.db.head()
+	if fresh {
+		if err := s.setCurrent(name); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.reap(name)
+}
+
+func (s *Store) openDatabase(name string, create bool) (*database, error) {
+	p, err := openPebble(s.opts.FS.PathJoin(s.dir, name), &s.opts, create)
+	if err != nil {
+		return nil, err
+	}
+	d, err := loadDatabase(p, name, s.opts.Progress)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("checking the store: %w", err), p.Close())
+	}
+	return d, nil
+}
+
+func (d *database) head() Head {
+	return Head{Size: d.edge.Size, Root: d.edge.Root(), Applied: d.applied, Live: d.counts.Live}
+}
+
+// Close makes everything durable and closes the store. Reads fail afterwards.
+func (s *Store) Close() error {
+	s.writer.Lock()
+	defer s.writer.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	close(s.changed)
+	err := s.db.pebble.LogData(nil, pebble.Sync)
+	err = errors.Join(err, s.db.pebble.Close())
+	s.opts.cache.Unref()
+	return err
+}
+
+// Sync makes everything committed so far durable before it returns.
+func (s *Store) Sync() error {
+	return s.read(func(d *database) error { return d.pebble.LogData(nil, pebble.Sync) })
+}
+
+// Head returns the end of the log as of the last commit.
+func (s *Store) Head() Head {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.head
+}
+
+// Size is the number of leaves in the log.
+func (s *Store) Size() uint64 { return s.Head().Size }
+
+// Wait returns when the log is longer than size, or with ctx's error, or with
+// io.ErrClosedPipe once the store is closed.
+func (s *Store) Wait(ctx context.Context, size uint64) error {
+	for {
+		s.mu.RLock()
+		now, changed, closed := s.head.Size, s.changed, s.closed
+		s.mu.RUnlock()
+		if now > size {
+			return nil
+		}
+		if closed {
+			return io.ErrClosedPipe
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// read calls fn with the database, which stays open meanwhile.
+func (s *Store) read(fn func(d *database) error) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return io.ErrClosedPipe
+	}
+	return fn(s.db)
+}
+
+// Record returns the record of the rules' state under key, or nil.
+func (s *Store) Record(key []byte) (value []byte, err error) {
+	err = s.read(func(d *database) error {
+		value, err = get(d.pebble, recordKey(key))
+		return err
+	})
+	return value, err
+}
+
+// Records calls fn with the records under prefix in the order of their keys until
+// fn returns false, as of one moment.
+func (s *Store) Records(prefix []byte, fn func(key, value []byte) bool) error {
+	return s.read(func(d *database) error { return eachRecord(d.pebble, prefix, fn) })
+}
+
+// RecordsFrom is Records beginning at the first key that is not less than from.
+func (s *Store) RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool) error {
+	return s.read(func(d *database) error { return eachRecordFrom(d.pebble, prefix, from, fn) })
+}
+
+// Find returns the log index of the operation with this id.
+func (s *Store) Find(id spec.Hash) (index uint64, found bool, err error) {
+	err = s.read(func(d *database) error {
+		index, found, err = find(d.pebble, id)
+		return err
+	})
+	return index, found, err
+}
+
+// Opening returns the opening held for an operation, or nil. Erased values are
+// bare commitments in it.
+func (s *Store) Opening(id spec.Hash) (o *spec.Opening, err error) {
+	err = s.read(func(d *database) error {
+		o, err = loadOpening(d.pebble, id)
+		return err
+	})
+	return o, err
+}
+
+// Leaves returns leaves of the log from index on: at least one where there is
+// one, and no more once they have maxBytes.
+func (s *Store) Leaves(from uint64, maxBytes int) (leaves [][]byte, err error) {
+	err = s.read(func(d *database) error {
+		it, err := d.pebble.NewIter(&pebble.IterOptions{LowerBound: logKey(from), UpperBound: []byte{tableLog + 1}})
+		if err != nil {
+			return err
+		}
+		defer it.Close()
+		for it.First(); it.Valid() && maxBytes > 0; it.Next() {
+			leaves = append(leaves, append([]byte(nil), it.Value()...))
+			maxBytes -= len(it.Value())
+		}
+		return it.Error()
+	})
+	return leaves, err
+}

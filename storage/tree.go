@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// Sizes of the two trees that commit to the state: a bucket is chosen by the top
+// bits of a leaf's place.
+const (
+	liveBits = 18
+	ruleBits = 16
+)
+
+// A bucketTree is a perfect binary tree over the roots of buckets, in memory:
+// node i has the children 2i and 2i+1, and bucket b is node 1<<bits + b. One
+// change costs `bits` hashes.
+type bucketTree struct {
+	bits  int
+	nodes []spec.Hash
+	undo  []nodeChange // since the last mark
+}
+
+type nodeChange struct {
+	node uint32
+	old  spec.Hash
+}
+
+func newBucketTree(bits int) *bucketTree {
+	t := &bucketTree{bits: bits, nodes: make([]spec.Hash, 2<<bits)}
+	h := spec.EmptyRoot
+	for level := bits; level >= 0; level-- {
+		for i := 1 << level; i < 2<<level; i++ {
+			t.nodes[i] = h
+		}
+		h = spec.NodeHash(h, h)
+	}
+	return t
+}
+
+// bucketOf returns the bucket of a place.
+func (t *bucketTree) bucketOf(place spec.Hash) uint32 {
+	top := uint32(place[0])<<24 | uint32(place[1])<<16 | uint32(place[2])<<8 | uint32(place[3])
+	return top >> (32 - t.bits)
+}
+
+// begin returns the first four bytes of the first place of a bucket.
+func (t *bucketTree) begin(bucket uint32) uint32 { return bucket << (32 - t.bits) }
+
+func (t *bucketTree) root() spec.Hash { return t.nodes[1] }
+
+// set changes the root of a bucket and the hashes above it.
+func (t *bucketTree) set(b uint32, h spec.Hash) {
+	for i := uint32(1)<<t.bits + b; ; i >>= 1 {
+		t.undo = append(t.undo, nodeChange{i, t.nodes[i]})
+		t.nodes[i] = h
+		if i == 1 {
+			return
+		}
+		h = spec.NodeHash(t.nodes[i&^1], t.nodes[i|1])
+	}
+}
+
+// commit makes the changes since the last commit permanent.
+func (t *bucketTree) commit() { t.undo = t.undo[:0] }
+
+// rollback takes them back.
+func (t *bucketTree) rollback() {
+	for i := len(t.undo) - 1; i >= 0; i-- {
+		t.nodes[t.undo[i].node] = t.undo[i].old
+	}
+	t.undo = t.undo[:0]
+}
+
+// load sets many buckets at once and then the hashes above them.
+func (t *bucketTree) load(set func(put func(b uint32, h spec.Hash)) error) error {
+	dirty := make([]uint32, 0, 1024)
+	err := set(func(b uint32, h spec.Hash) {
+		t.nodes[1<<t.bits+b] = h
+		dirty = append(dirty, 1<<t.bits+b)
+	})
+	for level := t.bits; level > 0 && len(dirty) > 0; level-- {
+		up := dirty[:0]
+		for _, i := range dirty { // ascending, so that siblings are neighbours
+			if p := i >> 1; len(up) == 0 || up[len(up)-1] != p {
+				t.nodes[p] = spec.NodeHash(t.nodes[2*p], t.nodes[2*p+1])
+				up = append(up, p)
+			}
+		}
+		dirty = up
+	}
+	return err
+}

@@ -50,6 +50,17 @@ func (s rgbRows) luma(dst []float32, y int) {
 // MaxSide is the longest side that is hashed at full size.
 const MaxSide = 512
 
+// Reduced returns the size at which an image of w by h pixels is hashed.
+func Reduced(w, h int) (int, int) {
+	if w > MaxSide || h > MaxSide {
+		return MaxSide, MaxSide
+	}
+	return w, h
+}
+
+// Pick returns which of n pixels along a side pixel i of the m to hash is.
+func Pick(i, n, m int) int { return int(int64(i) * int64(n) / int64(m)) }
+
 // A grid says which pixel of an image each pixel to hash is taken from.
 type grid struct {
 	w, h int // of the raster to hash
@@ -60,17 +71,14 @@ type grid struct {
 // newGrid picks all pixels of b, or 512 by 512 of them by nearest neighbour
 // (the first of each cell) when a side is longer than MaxSide.
 func newGrid(b image.Rectangle) grid {
-	w, h := b.Dx(), b.Dy()
-	if w > MaxSide || h > MaxSide {
-		w, h = MaxSide, MaxSide
-	}
+	w, h := Reduced(b.Dx(), b.Dy())
 	return grid{w, h, picks(b.Min.X, b.Dx(), w), picks(b.Min.Y, b.Dy(), h)}
 }
 
 func picks(from, n, m int) []int {
 	p := make([]int, m)
 	for i := range p {
-		p[i] = from + int(int64(i)*int64(n)/int64(m))
+		p[i] = from + Pick(i, n, m)
 	}
 	return p
 }
@@ -87,6 +95,8 @@ func rowsOf(img image.Image, g grid) rows {
 		}
 	case *image.YCbCr:
 		return ycbcrRows{m, g}
+	case *image.NYCbCrA:
+		return ycbcrRows{&m.YCbCr, g}
 	case *image.Gray:
 		return grayRows{m, g}
 	case *image.Gray16:

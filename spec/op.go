@@ -60,6 +60,15 @@ type Signed struct {
 	Body     Body
 	message  []byte
 	sig      [ed25519.SignatureSize]byte
+	verified verdict
+}
+
+// A verdict remembers the last answer of Verify, so that signatures can be checked
+// in parallel before the operations are applied in order.
+type verdict struct {
+	origin string
+	key    PublicKey
+	good   bool
 }
 
 // signedPrefix is what stands before the bytes of an operation when it is signed.
@@ -139,8 +148,14 @@ func newBody(kind uint64) (Body, error) {
 // Verify reports whether the signature is that of key for this consortium. It is
 // Go's crypto/ed25519.Verify, never a batched or cofactored variant: those differ
 // at the edges, and every node must agree.
+//
+// The last answer is remembered; one goroutine at a time may call it.
 func (s *Signed) Verify(origin string, key PublicKey) bool {
-	return ed25519.Verify(key[:], append(signedPrefix(origin), s.message...), s.sig[:])
+	if origin == "" || s.verified.origin != origin || s.verified.key != key {
+		good := ed25519.Verify(key[:], append(signedPrefix(origin), s.message...), s.sig[:])
+		s.verified = verdict{origin, key, good}
+	}
+	return s.verified.good
 }
 
 // LeafHash is the RFC 6962 hash of a leaf: SHA-256(0x00 ‖ leaf).

@@ -48,37 +48,74 @@ func Init(l Ledger, g *spec.Genesis) error {
 	return carryOut(l, &v.effects)
 }
 
+// A Parsed submission is ready to be applied: decoded, or refused already.
+type Parsed struct {
+	Op      *spec.Signed
+	Opening *spec.Opening // nil when none was handed over
+	Err     error         // coded: why it cannot be decoded
+}
+
+// Parse decodes a submission. It needs no state and may run in parallel.
+func Parse(s *spec.Submission) Parsed {
+	op, err := spec.ParseEnvelope(s.Envelope)
+	if err != nil || len(s.Opening) == 0 {
+		return Parsed{Op: op, Err: err}
+	}
+	o, err := spec.ParseOpening(s.Opening)
+	return Parsed{Op: op, Opening: o, Err: err}
+}
+
+// Verify checks the signature of a parsed submission ahead of its turn, against
+// the key that the state names now. Apply asks again, against the key it finds
+// then, and gets the remembered answer if nothing changed. It may run in parallel
+// for different submissions.
+func Verify(st State, p *Parsed) error {
+	if p.Err != nil {
+		return nil
+	}
+	var genesis spec.GenesisRecord
+	var org spec.OrgRecord
+	if err := need(st, spec.GenesisKey, &genesis); err != nil {
+		return err
+	}
+	if found, err := load(st, spec.OrgKey(p.Op.Op.Org), &org); err != nil || !found {
+		return err
+	}
+	p.Op.Verify(genesis.Origin, org.Organisation.OpKey)
+	return nil
+}
+
+// Check tells what Apply would refuse in the state as it is now, and nothing else:
+// it changes nothing.
+func Check(st State, p *Parsed) error {
+	if p.Err != nil {
+		return p.Err
+	}
+	_, err := Apply(st, p.Op, p.Opening, false)
+	return err
+}
+
 // ApplyEntry applies one raft entry: a tick if it has a stamp, the deadlines that
 // fell due, each operation followed by its effects, and the StateRoot leaf when
 // any leaf was added. It returns one outcome for each submission. A content that
 // the rules refuse leaves no trace but its outcome; an error is a fault of the
 // node.
-func ApplyEntry(l Ledger, entry *spec.RaftEntry) ([]spec.Outcome, error) {
+func ApplyEntry(l Ledger, stampMS uint64, submissions []Parsed) ([]spec.Outcome, error) {
 	start := l.Size()
-	if err := tick(l, entry.Stamp); err != nil {
+	if err := tick(l, stampMS); err != nil {
 		return nil, err
 	}
-	out := make([]spec.Outcome, len(entry.Submissions))
-	for i := range entry.Submissions {
-		op, opening, err := Parse(&entry.Submissions[i])
+	out := make([]spec.Outcome, len(submissions))
+	for i, p := range submissions {
+		err := p.Err
 		if err == nil {
-			err = applyOne(l, op, opening, false, &out[i])
+			err = applyOne(l, p.Op, p.Opening, false, &out[i])
 		}
 		if err := refuse(&out[i], err); err != nil {
 			return nil, err
 		}
 	}
 	return out, seal(l, start)
-}
-
-// Parse decodes a submission; it needs no state and may run in parallel.
-func Parse(s *spec.Submission) (*spec.Signed, *spec.Opening, error) {
-	op, err := spec.ParseEnvelope(s.Envelope)
-	if err != nil || len(s.Opening) == 0 {
-		return op, nil, err
-	}
-	o, err := spec.ParseOpening(s.Opening)
-	return op, o, err
 }
 
 // refuse notes a refusal in the outcome and passes every other error on.

@@ -3,96 +3,140 @@
 package nearby
 
 import (
-	"encoding/binary"
-	"math/bits"
+	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
+
+	"github.com/tocsin-db/tocsin/storage/nearby/epoch"
+	"github.com/tocsin-db/tocsin/storage/nearby/pages"
 )
 
 // Index is a set of (hash, ref) pairs that answers which hashes lie near a
-// query. Any number of goroutines may search while one adds and removes;
-// what Add has returned from, the next Search finds.
+// query. Any number of goroutines may search while others add and remove;
+// searches take no lock and are never waited for. What Add has returned from,
+// the next Search finds.
+//
+// An Index holds memory outside the garbage-collected heap, which is given
+// back when the Index is no longer reachable.
 type Index struct {
 	settings
-	mu   sync.RWMutex
-	rows map[[32]byte][]uint64
-	n    int
+	kernel   *kernel
+	readers  *epoch.Domain
+	segments atomic.Pointer[[]*segment]
+	pairs    atomic.Int64
+	writing  sync.Mutex
 }
 
 // New makes an empty Index.
 func New(opts ...Option) *Index {
-	x := &Index{rows: map[[32]byte][]uint64{}}
+	x := &Index{settings: settings{rowCap: defaultRowCap}, readers: new(epoch.Domain)}
 	for _, o := range opts {
 		o(&x.settings)
 	}
+	x.kernel = kernelNamed(x.settings.kernel)
+	x.segments.Store(&[]*segment{})
 	return x
 }
 
+// Kernel names the code that searches: avx512, avx2 or go.
+func (x *Index) Kernel() string { return x.kernel.name }
+
 // Len returns how many (hash, ref) pairs the index holds.
-func (x *Index) Len() int {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	return x.n
-}
+func (x *Index) Len() int { return int(x.pairs.Load()) }
 
 // Add makes hash findable with ref. A pair that is there already is left as
-// it is; one hash may be added with many refs.
+// it is; one hash may be added with many refs. The error is ErrFull when
+// there is no memory for it, and then nothing has changed.
 func (x *Index) Add(hash *[32]byte, ref uint64) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for _, r := range x.rows[*hash] {
-		if r == ref {
-			return nil
+	r := fromHash(hash)
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	return x.add(&r, ref)
+}
+
+func (x *Index) add(r *row, ref uint64) error {
+	if s, id, ok := x.find(r); ok {
+		if s.addRef(id, ref) {
+			x.pairs.Add(1)
 		}
+		return nil
 	}
-	x.rows[*hash] = append(x.rows[*hash], ref)
-	x.n++
+	s, err := x.roomy()
+	if err != nil {
+		return err
+	}
+	s.addRow(r, ref)
+	x.pairs.Add(1)
 	return nil
 }
 
 // Remove takes the pair out and reports whether it was there.
-func (x *Index) Remove(hash *[32]byte, ref uint64) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	refs := x.rows[*hash]
-	for i, r := range refs {
-		if r == ref {
-			if refs = append(refs[:i:i], refs[i+1:]...); len(refs) == 0 {
-				delete(x.rows, *hash)
-			} else {
-				x.rows[*hash] = refs
-			}
-			x.n--
-			return true
-		}
+func (x *Index) Remove(hash *[32]byte, ref uint64) (removed bool) {
+	r := fromHash(hash)
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	s, id, ok := x.find(&r)
+	if !ok || !s.removeRef(id, &r, ref) {
+		return false
 	}
-	return false
+	x.pairs.Add(-1)
+	s.reclaim()
+	return true
 }
 
-// Search appends to dst every pair within radius bits of q, ordered by
-// distance, then hash, then ref. truncated says that a limit of the index was
-// met and matches may be missing.
-func (x *Index) Search(q *[32]byte, radius int, dst []Match) (matches []Match, truncated bool) {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	from := len(dst)
-	for h, refs := range x.rows {
-		if d := distance(q, &h); d <= radius {
-			for _, r := range refs {
-				dst = append(dst, Match{h, r, d})
-			}
+// find returns where a hash is listed.
+func (x *Index) find(r *row) (s *segment, id uint32, ok bool) {
+	for _, s := range *x.segments.Load() {
+		if id, ok := s.findRow(r); ok {
+			return s, id, true
 		}
 	}
-	sortMatches(dst[from:])
-	if most := x.limits.Matches; most > 0 && len(dst)-from > most {
-		return dst[:from+most], true
-	}
-	return dst, false
+	return nil, 0, false
 }
 
-func distance(a, b *[32]byte) int {
-	d := 0
-	for i := 0; i < 32; i += 8 {
-		d += bits.OnesCount64(binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]))
+// roomy returns a segment that takes one more hash.
+func (x *Index) roomy() (*segment, error) {
+	segments := *x.segments.Load()
+	for _, s := range segments {
+		if s.reclaim(); !s.full() {
+			return s, nil
+		}
 	}
-	return d
+	return x.grow()
 }
+
+// grow adds a segment. Where the system does not grant a reservation of full
+// size, a smaller one will do.
+func (x *Index) grow() (*segment, error) {
+	var err error
+	for rowCap := x.rowCap; rowCap >= min(x.rowCap, 1<<12); rowCap /= 4 {
+		var s *segment
+		if s, err = newSegment(rowCap, x.readers); err == nil && s.start() {
+			segments := append((*x.segments.Load())[:len(*x.segments.Load()):len(*x.segments.Load())], s)
+			x.segments.Store(&segments)
+			runtime.AddCleanup(x, release, s.areas)
+			return s, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %w", ErrFull, err)
+}
+
+// Memory returns how many bytes the index has in use, the directories
+// included and what the system reserves but never touched excluded.
+func (x *Index) Memory() int {
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	n := 0
+	for _, s := range *x.segments.Load() {
+		n += s.memory()
+	}
+	return n
+}
+
+var defaultRowCap = func() uint32 {
+	if pages.Lazy {
+		return maxRows
+	}
+	return 1 << 16
+}()

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nearby
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
+
+var kernels = func() (ks []kernel) {
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasBMI1 {
+		ks = append(ks, kernel{"avx512", scanner(scanAVX512), prefetchRows})
+	}
+	if cpu.X86.HasAVX2 && cpu.X86.HasBMI1 {
+		ks = append(ks, kernel{"avx2", scanner(scanAVX2), prefetchRows})
+	}
+	return append(ks, goKernel)
+}()
+
+type scanFunc = func(lanes, ids *uint64, runs *run, n int, out *uint32, room int) (done, found int)
+
+func scanner(f scanFunc) func(*units, []run, []uint32) (int, int) {
+	return func(u *units, runs []run, out []uint32) (done, found int) {
+		if len(runs) == 0 {
+			return 0, 0
+		}
+		return f(unsafe.SliceData(u.lanes), unsafe.SliceData(u.ids), &runs[0], len(runs), &out[0], len(out))
+	}
+}
+
+func prefetchRows(u *units, rows []uint64, ids []uint32) {
+	if len(ids) > 0 {
+		prefetchRowsAsm(&rows[0], &ids[0], len(ids))
+	}
+}
+
+// prefetch brings near what addRow will write: it would wait for memory some
+// fifty times otherwise.
+func (s *segment) prefetch(r *row) {
+	for b := range bandCount {
+		prefetchLine(unsafe.Pointer(&s.directory[b<<bandBits|int(r.band(b))]))
+	}
+	for b := range bandCount {
+		h := s.header(b, r.band(b))
+		last := h.unit() + h.units() - 1
+		prefetchLine(unsafe.Pointer(&s.live[last]))
+		prefetchLine(unsafe.Pointer(&s.lanes[last*laneWords]))
+		prefetchLine(unsafe.Pointer(&s.ids[last*idWords]))
+		prefetchLine(unsafe.Pointer(&s.ids[last*idWords+idWords-1]))
+	}
+}
+
+//go:noescape
+func scanAVX512(lanes, ids *uint64, runs *run, n int, out *uint32, room int) (done, found int)
+
+//go:noescape
+func scanAVX2(lanes, ids *uint64, runs *run, n int, out *uint32, room int) (done, found int)
+
+//go:noescape
+func prefetchRowsAsm(rows *uint64, ids *uint32, n int)
+
+//go:noescape
+func prefetchLine(p unsafe.Pointer)

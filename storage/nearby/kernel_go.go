@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nearby
+
+import "sync/atomic"
+
+var goKernel = kernel{name: "go", scan: scanGo, prefetch: func(*units, []uint64, []uint32) {}}
+
+func scanGo(u *units, runs []run, out []uint32) (done, found int) {
+	for i := range runs {
+		r := &runs[i]
+		want := uint64(r.want) * everyLane
+		for ; r.units > 0; r.unit, r.units = r.unit+1, r.units-1 {
+			if len(out)-found < outMinimum {
+				return i, found
+			}
+			lanes := (*[laneWords]uint64)(u.lanes[r.unit*laneWords:])
+			found = scanUnit(lanes, want, r.most, r.unit*unitLanes, out, found)
+		}
+	}
+	return len(runs), found
+}
+
+func scanUnit(lanes *[laneWords]uint64, want uint64, most uint16, pos uint32, out []uint32, found int) int {
+	for i := range lanes {
+		w := atomic.LoadUint64(&lanes[i]) ^ want
+		for range most {
+			w = dropBits(w)
+		}
+		for hits := zeroLanes(w); hits != 0; hits &= hits - 1 {
+			out[found] = pos + uint32(i)*4 + laneOf(hits)
+			found++
+		}
+	}
+	return found
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !amd64
+
+package nearby
+
+var kernels = []kernel{goKernel}
+
+func (s *segment) prefetch(*row) {}

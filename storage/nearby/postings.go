@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nearby
+
+// splitBit returns the bit of a band that tells the two halves of a block at
+// depth apart.
+func splitBit(depth uint8) uint { return uint(bandBits - 1 - depth) }
+
+// addPosting lists row id in band b. The caller made sure that there is room.
+func (s *segment) addPosting(b int, r *row, id uint32) {
+	v, lane := r.band(b), r.band((b+1)%bandCount)
+	for {
+		h := s.header(b, v)
+		if pos, ok := s.freeLane(h); ok {
+			s.setLane(pos, lane)
+			s.setID(pos, id)
+			s.live[pos/unitLanes]++
+			return
+		}
+		if depth := s.depth[b<<bandBits|int(v)]; depth < bandBits {
+			s.split(b, v, depth)
+		} else {
+			s.grow(b, v)
+		}
+	}
+}
+
+// freeLane returns an unused position in a block.
+func (s *segment) freeLane(h header) (pos uint32, ok bool) {
+	end := h.unit() + h.units()
+	for u := h.unit(); u < end; u++ {
+		n := uint32(s.live[u])
+		if n == unitLanes {
+			continue
+		}
+		// Lanes fill up in order, so the next one is free unless some were
+		// emptied.
+		for i := range uint32(unitLanes) {
+			if pos := u*unitLanes + (n+i)%unitLanes; !rowNumberOK(s.id(pos)) {
+				return pos, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// block takes a block for n postings. The caller made sure that there is room.
+func (s *segment) block(code uint8) header {
+	n := unitsOf[code]
+	unit, ok := s.take(n)
+	if !ok {
+		panic("nearby: a segment ran out of units that were counted as free")
+	}
+	s.clear(unit, n)
+	clear(s.live[unit : unit+n])
+	return newHeader(unit, code)
+}
+
+// push puts a posting into a block that no reader knows yet, as its n-th.
+func (s *segment) push(h header, n uint32, lane uint16, id uint32) {
+	pos := h.unit()*unitLanes + n
+	s.setLane(pos, lane)
+	s.setID(pos, id)
+	s.live[pos/unitLanes]++
+}
+
+// postings calls yield for every posting of a block.
+func (s *segment) postings(h header, yield func(pos, id uint32)) {
+	for pos, end := h.unit()*unitLanes, (h.unit()+h.units())*unitLanes; pos < end; pos++ {
+		if id := s.id(pos); rowNumberOK(id) {
+			yield(pos, id)
+		}
+	}
+}
+
+// split divides a full block in two by the next bit of the band's value. The
+// old one stays as it is for readers that are in it.
+func (s *segment) split(b int, v uint16, depth uint8) {
+	old := s.header(b, v)
+	bit := splitBit(depth)
+	side := func(id uint32) int {
+		return int(s.rows[4*id+uint32(b>>2)]>>(uint(b&3*bandBits)+bit)) & 1
+	}
+	var count [2]uint32
+	s.postings(old, func(_, id uint32) { count[side(id)]++ })
+	var halves [2]header
+	for i, n := range count {
+		halves[i] = s.block(codeFor(max(1, (n+unitLanes-1)/unitLanes)))
+	}
+	var n [2]uint32
+	s.postings(old, func(pos, id uint32) {
+		i := side(id)
+		s.push(halves[i], n[i], s.lane(pos), id)
+		n[i]++
+	})
+	s.point(b, v&^(1<<bit), depth+1, halves[0])
+	s.point(b, v|1<<bit, depth+1, halves[1])
+	s.retireBlock(old)
+}
+
+// grow gives a full block more units, in place where the memory behind it is
+// free.
+func (s *segment) grow(b int, v uint16) {
+	old := s.header(b, v)
+	code := larger(old.code())
+	more := unitsOf[code] - old.units()
+	if end := old.unit() + old.units(); s.extend(end, more) {
+		s.clear(end, more)
+		clear(s.live[end : end+more])
+		s.point(b, v, bandBits, newHeader(old.unit(), code))
+		return
+	}
+	s.move(b, v, old, code)
+}
+
+// move copies a block's postings into a new one of another size.
+func (s *segment) move(b int, v uint16, old header, code uint8) {
+	fresh := s.block(code)
+	n := uint32(0)
+	s.postings(old, func(pos, id uint32) {
+		s.push(fresh, n, s.lane(pos), id)
+		n++
+	})
+	s.point(b, v, s.depth[b<<bandBits|int(v)], fresh)
+	s.retireBlock(old)
+}
+
+// removePosting takes row id out of band b.
+func (s *segment) removePosting(b int, r *row, id uint32) {
+	v, lane := r.band(b), r.band((b+1)%bandCount)
+	h := s.header(b, v)
+	pos, ok := s.find(h, lane, func(_, other uint32) bool { return other == id })
+	if !ok {
+		panic("nearby: a listed hash is missing from one of its buckets")
+	}
+	s.setID(pos, noRow)
+	s.live[pos/unitLanes]--
+	s.shrink(b, v, h)
+}
+
+// shrink moves the postings of a block that is mostly empty to a smaller one.
+func (s *segment) shrink(b int, v uint16, h header) {
+	units := h.units()
+	if units == 1 {
+		return
+	}
+	live := uint32(0)
+	for _, n := range s.live[h.unit() : h.unit()+units] {
+		live += uint32(n)
+	}
+	if live <= (units-units/8-1)*unitLanes-unitLanes/2 && s.canTake(1) {
+		s.move(b, v, h, codeFor(max(1, (live+unitLanes-1)/unitLanes)))
+	}
+}

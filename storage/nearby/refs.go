@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nearby
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// refLists holds the refs of rows that have several, by row number.
+type refLists struct {
+	m sync.Map // uint32 → *refList
+}
+
+// refList is the refs of one row in chunks. A chunk is never changed, only
+// replaced, so that one change of a long list copies little and readers need
+// no lock.
+type refList struct {
+	chunks atomic.Pointer[[]*atomic.Pointer[[]uint64]]
+	where  map[uint64]int // the chunk of each ref; for the writer
+}
+
+const chunkRefs = 256
+
+func (l *refLists) get(id uint32) *refList {
+	v, ok := l.m.Load(id)
+	if !ok {
+		return nil
+	}
+	return v.(*refList)
+}
+
+func (l *refLists) start(id uint32, refs ...uint64) {
+	list := &refList{where: map[uint64]int{}}
+	list.chunks.Store(&[]*atomic.Pointer[[]uint64]{})
+	for _, r := range refs {
+		list.add(r)
+	}
+	l.m.Store(id, list)
+}
+
+// each calls yield with every ref until it returns false.
+func (l *refList) each(yield func(ref uint64) bool) {
+	for _, c := range *l.chunks.Load() {
+		for _, r := range *c.Load() {
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+func (l *refList) add(ref uint64) (added bool) {
+	if _, there := l.where[ref]; there {
+		return false
+	}
+	chunks := *l.chunks.Load()
+	last := len(chunks) - 1
+	if last < 0 || len(*chunks[last].Load()) == chunkRefs {
+		fresh := new(atomic.Pointer[[]uint64])
+		fresh.Store(&[]uint64{})
+		chunks = append(chunks, fresh) // readers see no further than their length
+		l.chunks.Store(&chunks)
+		last++
+	}
+	refs := append(*chunks[last].Load(), ref)
+	chunks[last].Store(&refs)
+	l.where[ref] = last
+	return true
+}
+
+// remove takes ref out. Chunks are filled up from the end only, so one that
+// lost all its refs stays as an empty one until the list goes.
+func (l *refList) remove(ref uint64) (removed bool) {
+	c, there := l.where[ref]
+	if !there {
+		return false
+	}
+	chunk := (*l.chunks.Load())[c]
+	refs := slices.DeleteFunc(slices.Clone(*chunk.Load()), func(r uint64) bool { return r == ref })
+	chunk.Store(&refs)
+	delete(l.where, ref)
+	return true
+}
+
+func (l *refList) len() int { return len(l.where) }

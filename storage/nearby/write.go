@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nearby
+
+import "sync/atomic"
+
+// hugeFrom is the number of rows from which huge pages do not waste memory.
+const hugeFrom = 50_000
+
+// canTake says that n hashes can be added whatever their buckets look like. It
+// keeps far more back than one Add needs.
+func (s *segment) canTake(n int) bool {
+	return s.limit-s.top > uint32(n)*bandCount*(4+s.largest+s.largest/4)
+}
+
+// full says that the segment takes no more hashes.
+func (s *segment) full() bool {
+	return len(s.free) == 0 && s.rowTop.Load() >= s.rowCap || !s.canTake(1)
+}
+
+// addRow lists a hash that is not there yet. The segment must not be full.
+func (s *segment) addRow(r *row, ref uint64) {
+	s.prefetch(r)
+	id := s.newRow()
+	s.storeRow(id, r)
+	s.setRef(id, ref)
+	s.publishRow(id)
+	for b := range bandCount {
+		s.addPosting(b, r, id)
+	}
+}
+
+// newRow returns an unused row number.
+func (s *segment) newRow() uint32 {
+	if n := len(s.free); n > 0 {
+		id := s.free[n-1]
+		s.free = s.free[:n-1]
+		return id
+	}
+	return s.rowTop.Load()
+}
+
+// publishRow lets searches that look at every row see row id, which has its
+// ref by now.
+func (s *segment) publishRow(id uint32) {
+	if id != s.rowTop.Load() {
+		return // used before
+	}
+	next := id + 1
+	for !rowNumberOK(next) && next < s.rowCap {
+		next++
+	}
+	s.rowTop.Store(next)
+	if next == hugeFrom {
+		s.useHugePages()
+	}
+}
+
+// setRef gives a row its first ref.
+func (s *segment) setRef(id uint32, ref uint64) {
+	if ref >= manyRefs {
+		s.lists.start(id, ref)
+		ref = manyRefs
+	}
+	atomic.StoreUint64(&s.refs[id], ref)
+}
+
+// addRef gives a listed row one more ref.
+func (s *segment) addRef(id uint32, ref uint64) (added bool) {
+	switch one := s.refs[id]; one {
+	case manyRefs:
+		return s.lists.get(id).add(ref)
+	case ref:
+		return false
+	default:
+		s.lists.start(id, one, ref)
+		atomic.StoreUint64(&s.refs[id], manyRefs)
+		return true
+	}
+}
+
+// removeRef takes a ref from a row, and the row out when that was the last.
+func (s *segment) removeRef(id uint32, r *row, ref uint64) (removed bool) {
+	one := s.refs[id]
+	if one == manyRefs {
+		list := s.lists.get(id)
+		if !list.remove(ref) {
+			return false
+		}
+		if list.len() > 0 {
+			return true
+		}
+	} else if one != ref {
+		return false
+	}
+	s.removeRow(id, r)
+	return true
+}
+
+func (s *segment) removeRow(id uint32, r *row) {
+	atomic.StoreUint64(&s.refs[id], noRef)
+	for b := range bandCount {
+		s.removePosting(b, r, id)
+	}
+	s.lists.m.Delete(id)
+	s.retireRow(id)
+}

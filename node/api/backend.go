@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// A Backend is the node behind the API. Its methods may be called by many
+// goroutines. Who may call what was decided before they are called.
+//
+// A failure that the caller should understand is a *spec.Error; its code
+// decides the answer's status (see problem.go). Anything else is answered as
+// INTERNAL without its text, which goes to the log.
+type Backend interface {
+	// Match looks signals up that were checked with spec.Signal.Check.
+	Match(ctx context.Context, signals []spec.Signal) (MatchAnswer, error)
+	// MatchFile hashes what r yields and looks the signals up. The name is the
+	// caller's and may be empty. r enforces the size limit.
+	MatchFile(ctx context.Context, r io.Reader, name string) (MatchAnswer, error)
+
+	// Propose, Vote and Dispute sign an operation of this organisation, submit
+	// it and return its id once it is applied here. That of a proposal and of a
+	// dispute is the id of the case that it opened. OUTCOME_UNKNOWN means that
+	// it may still be applied.
+	Propose(ctx context.Context, p Proposal) (spec.Hash, error)
+	Vote(ctx context.Context, b Ballot) (spec.Hash, error)
+	Dispute(ctx context.Context, d Claim) (spec.Hash, error)
+	// Invite makes one line with which an organisation can ask to be enrolled.
+	Invite(ctx context.Context, role string, ttl time.Duration) (Invitation, error)
+
+	// Cases lists summaries: open cases by deadline, soonest first; others in
+	// any order that does not change.
+	Cases(ctx context.Context, f CaseFilter, p Page) ([]CaseSummary, string, error)
+	// Case fails with UNKNOWN_CASE. Values of signals are filled in only when
+	// reveal is set and this node holds them.
+	Case(ctx context.Context, id spec.Hash, reveal bool) (Case, error)
+	Entries(ctx context.Context, f EntryFilter, p Page) ([]EntrySummary, string, error)
+	// Entry fails with UNKNOWN_ENTRY.
+	Entry(ctx context.Context, id spec.Hash, reveal bool) (Entry, error)
+	// Members lists every enrolled organisation by id.
+	Members(ctx context.Context) ([]Member, error)
+
+	Status(ctx context.Context) (Status, error)
+	// Ready returns every check that must pass before lookups can be trusted.
+	Ready(ctx context.Context) []Check
+}
+
+// A Page asks for the items behind a cursor. The cursor is "" for the first
+// page and otherwise what the page before returned: it names the last item seen
+// and stays good whatever is added meanwhile. A list's second result is the
+// cursor of the next page, "" when there is none. BAD cursors get MALFORMED.
+type Page struct {
+	Cursor string
+	Limit  int // 1 to MaxPage
+}
+
+// MaxPage is the largest page.
+const MaxPage = 500
+
+// Verdicts of a lookup.
+const (
+	VerdictMatch     = "match"
+	VerdictNoMatch   = "no-match"
+	VerdictUnchecked = "unchecked"
+)
+
+// A MatchAnswer is what a lookup found and how fresh it is.
+type MatchAnswer struct {
+	Matches     []Match
+	Signals     []spec.Signal // what was looked up, computed from the file or given
+	Unsupported []Unsupported // what could not be looked up
+	Truncated   bool          // there are more matches than are listed
+	Freshness
+}
+
+// Verdict is "match" when anything matched, "unchecked" when nothing did and
+// not everything could be looked up, else "no-match".
+func (a *MatchAnswer) Verdict() string {
+	switch {
+	case len(a.Matches) > 0:
+		return VerdictMatch
+	case len(a.Unsupported) > 0 || len(a.Signals) == 0:
+		return VerdictUnchecked
+	}
+	return VerdictNoMatch
+}
+
+// Freshness says on which state of the log an answer rests.
+type Freshness struct {
+	Size  uint64        // leaves of the log
+	Age   time.Duration // since the node last knew that it was up to date
+	Stale bool          // older than this node accepts
+}
+
+// A Match is one entry with one of its signals near one looked up.
+type Match struct {
+	Entry     spec.Hash
+	Type      string
+	Distance  int
+	Threshold int
+	State     string // spec.StateName
+	Labels    []string
+	LogIndex  uint64 // of the decision that gave the entry its state
+}
+
+// Unsupported is a signal type that could not be computed or looked up.
+type Unsupported struct {
+	Type string
+	Code spec.Code
+}
+
+// A Proposal asks to list items.
+type Proposal struct {
+	Items []ProposalItem
+	Basis string // code
+	Text  string // free text, or empty
+}
+
+// A ProposalItem is one piece of content: its labels, sorted, each once, and its
+// signals, grouped by type, each once.
+type ProposalItem struct {
+	Labels  []string
+	Signals []spec.Signal
+}
+
+// A Ballot is a vote on a case.
+type Ballot struct {
+	Case   spec.Hash
+	Choice uint64   // spec.Approve, spec.Reject or spec.Abstain
+	Except []uint64 // items that an approval leaves out, ascending
+	Reason string   // code, or empty
+	Text   string   // free text, or empty
+}
+
+// A Claim disputes an entry.
+type Claim struct {
+	Entry  spec.Hash
+	Reason string // code
+	Text   string // free text, or empty
+}
+
+// An Invitation is one line to hand to an organisation that wants to join. The
+// line is a secret until it is used.
+type Invitation struct {
+	Line    string
+	Role    string
+	Expires time.Time
+}
+
+// Kinds of cases.
+const (
+	CaseAddition  = "addition"
+	CaseDispute   = "dispute"
+	CaseEnrolment = "enrolment"
+)
+
+// A CaseFilter narrows a list of cases. Empty fields do not narrow.
+type CaseFilter struct {
+	State string // spec.OutcomeName: open, accepted, rejected, lapsed
+	Kind  string
+	Mine  bool // open, this organisation votes on it and has not voted
+}
+
+// A CaseSummary is a case in a list.
+type CaseSummary struct {
+	ID           spec.Hash
+	Kind         string
+	State        string
+	Organisation string // that opened it
+	Reason       string // basis or reason code
+	Opened       time.Time
+	Deadline     time.Time
+	Decided      time.Time // zero while open
+	Need         int       // approvals
+	Yes          int
+	No           int
+	Abstain      int
+	Items        int       // of an addition
+	Signals      int       // of an addition
+	Entry        spec.Hash // of a dispute
+	Candidate    string    // of an enrolment: the organisation's id
+	MayVote      bool      // this organisation is in the electorate
+	Voted        bool      // and has voted
+}
+
+// A Case is a case with all that is known of it here.
+type Case struct {
+	CaseSummary
+	Text       string // free text of the operation, where held
+	Electorate []string
+	Votes      []Vote // of those who voted, by organisation
+	LogIndex   uint64 // of the operation that opened it
+	DecidedAt  uint64 // log index of the decision, 0 while open
+	Content    []Item // of an addition
+	Enrol      *spec.Organisation
+}
+
+// A Vote is one organisation's ballot that counts.
+type Vote struct {
+	Organisation string
+	Choice       uint64
+	Except       []uint64
+	Reason       string
+	LogIndex     uint64
+}
+
+// An Item is one piece of content in a case or an entry.
+type Item struct {
+	Labels []string
+	Counts []spec.Count  // number of signals by type
+	Entry  spec.Hash     // that the item became, zero if none
+	Values []spec.Signal // when revealed and held
+}
+
+// An EntryFilter narrows a list of entries. Empty fields do not narrow.
+type EntryFilter struct {
+	State        string // spec.StateName
+	Label        string
+	Organisation string // that proposed it
+}
+
+// An EntrySummary is an entry in a list.
+type EntrySummary struct {
+	ID           spec.Hash
+	State        string
+	Organisation string // that proposed it
+	Labels       []string
+	Signals      int
+	Since        uint64 // log index of the decision that gave it its state
+}
+
+// An Entry is an entry with all that is known of it here.
+type Entry struct {
+	EntrySummary
+	Case    spec.Hash // that listed it
+	Number  int       // of the item in the case
+	Content Item
+	Dispute spec.Hash // open case against it, zero if none
+}
+
+// A Member is an enrolled organisation.
+type Member struct {
+	ID           string
+	Name         string
+	Role         string
+	Jurisdiction string
+	Since        uint64 // log index of its enrolment, 0 for founders
+	Self         bool
+	Leader       bool
+	Connected    bool
+}
+
+// A Status is what a node says of itself.
+type Status struct {
+	Version      string
+	Origin       string // of the consortium
+	Organisation string
+	Role         string
+	Raft         string // leader, follower, candidate; "" for a node that follows without voting
+	Leader       string // id of the leading organisation, "" when unknown
+	Epoch        uint64
+	LogTime      time.Time
+	Entries      uint64 // that can match
+	Signals      uint64 // that can match
+	OpenCases    uint64
+	Peers        int // connected
+	LiveRoot     spec.Hash
+	RulesRoot    spec.Hash
+	Freshness
+}
+
+// A Check is one condition of being ready.
+type Check struct {
+	Name   string
+	OK     bool
+	Reason string // one sentence when not OK
+}

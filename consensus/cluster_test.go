@@ -34,6 +34,7 @@ type cluster struct {
 	ctx     context.Context
 	members map[string]*member
 	voters  []string
+	killed  []*Node
 	tune    func(*Config)
 }
 
@@ -58,6 +59,9 @@ func inCluster(t *testing.T, n int, tune func(*Config), f func(c *cluster)) {
 			if m.node != nil {
 				c.kill(m.id)
 			}
+		}
+		for _, n := range c.killed {
+			<-n.ended // the bubble's time stands still once this function returns
 		}
 	})
 }
@@ -135,6 +139,7 @@ func (c *cluster) kill(id string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = m.node.Stop(ctx)
+	c.killed = append(c.killed, m.node)
 	m.node = nil
 }
 

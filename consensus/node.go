@@ -27,9 +27,11 @@ type Node struct {
 	packer     *packer
 	compacting sync.Mutex    // one compaction at a time
 	quit       chan struct{} // closed when Stop begins
+	ended      chan struct{} // closed when raft and the tasks have ended
 	tasks      sync.WaitGroup
 	stop       sync.Once
-	result     error // of Stop
+	halt       func() raft.Future // begins raft's end, once
+	result     error              // of Stop
 }
 
 // Start opens the raft log and joins the other sequencers over the transport,
@@ -49,7 +51,7 @@ func Start(cfg Config, store Store, transport raft.Transport) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, store: store, quit: make(chan struct{})}
+	n := &Node{cfg: cfg, store: store, quit: make(chan struct{}), ended: make(chan struct{})}
 	n.brk = newBreaker(n.fault)
 	if err := n.open(transport); err != nil {
 		if n.log != nil {
@@ -57,10 +59,11 @@ func Start(cfg Config, store Store, transport raft.Transport) (*Node, error) {
 		}
 		return nil, fmt.Errorf("start consensus: %w", err)
 	}
+	n.halt = sync.OnceValue(n.raft.Shutdown) // a second future would not wait
 	n.packer = newPacker(n)
 	n.brk.armed.Store(true)
 	if err := n.brk.err(); err != nil {
-		_ = n.raft.Shutdown().Error()
+		_ = n.halt().Error()
 		return nil, errors.Join(err, n.log.backend.Close())
 	}
 	n.tasks.Go(n.packer.run)
@@ -127,7 +130,7 @@ func reapRewrite(dir string) error {
 // fault stops raft at once and then reports.
 func (n *Node) fault(f *Fault) {
 	n.cfg.Logger.Error("consensus stops on a fault", "error", f, "exit", f.Exit)
-	n.raft.Shutdown()
+	n.halt()
 	n.cfg.Fatal(f)
 }
 
@@ -148,14 +151,13 @@ func (n *Node) shutdown(ctx context.Context) error {
 			n.cfg.Logger.Warn("stopping without handing on leadership", "error", err)
 		}
 	}
-	stopped := make(chan struct{})
 	go func() {
-		_ = n.raft.Shutdown().Error()
+		_ = n.halt().Error()
 		n.tasks.Wait()
-		close(stopped)
+		close(n.ended)
 	}()
 	select {
-	case <-stopped:
+	case <-n.ended:
 	case <-ctx.Done():
 		// Closing the log under a running raft would only turn the hang into
 		// a fault.

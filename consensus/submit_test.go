@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+func TestRefusedByTheRulesIsAnOutcome(t *testing.T) {
+	inCluster(t, 1, nil, func(c *cluster) {
+		n := c.leader().node
+		got := n.SubmitBatch(c.ctx, []spec.Submission{sub("a"), sub("refuse me"), sub("b")})
+		if got[0].Err != nil || got[1].Err != nil || got[2].Err != nil {
+			t.Fatalf("results %+v", got)
+		}
+		if got[0].Outcome.Err() != nil || spec.CodeOf(got[1].Outcome.Err()) != spec.CodeReplayed || got[2].Outcome.Index != 1 {
+			t.Errorf("results %+v", got)
+		}
+	})
+}
+
+func TestFollowerNamesTheLeader(t *testing.T) {
+	inCluster(t, 3, nil, func(c *cluster) {
+		led := c.leader()
+		c.submit("a")
+		c.converge(1)
+		_, err := c.follower().node.Submit(c.ctx, sub("b"))
+		var other *NotLeaderError
+		if !errors.As(err, &other) || other.Leader != led.id || spec.CodeOf(err) != spec.CodeNotLeader {
+			t.Errorf("a follower answers %v", err)
+		}
+		if id, ok := c.follower().node.Leader(); !ok || id != led.id {
+			t.Errorf("a follower takes %q for the leader", id)
+		}
+		c.isolate(led.id)
+		c.until(5*time.Second, "the old leader to step down", func() bool { return !led.node.IsLeader() })
+		if _, err := led.node.Submit(c.ctx, sub("c")); !errors.As(err, &other) || other.Leader != "" {
+			t.Errorf("a leader that stepped down answers %v", err)
+		}
+	})
+}
+
+// heldLeader is a single node whose appends wait until release is closed. It
+// notes the entries appended and the most that were under way.
+type heldLeader struct {
+	*member
+	release chan struct{}
+	waiting atomic.Int64
+}
+
+func hold(c *cluster) *heldLeader {
+	h := &heldLeader{member: c.leader(), release: make(chan struct{})}
+	h.log.onAppend(func(ls []*raft.Log) error {
+		h.waiting.Add(int64(len(ls)))
+		<-h.release
+		return nil
+	})
+	return h
+}
+
+// entries returns the submissions and the bytes of each command in the log.
+func (h *heldLeader) entries(t *testing.T) (subs []int, sizes []int) {
+	t.Helper()
+	h.log.mu.Lock()
+	defer h.log.mu.Unlock()
+	for i := uint64(1); i <= uint64(len(h.log.logs)); i++ {
+		l := h.log.logs[i]
+		if l.Type != raft.LogCommand {
+			continue
+		}
+		e, err := spec.ParseRaftEntry(l.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		subs, sizes = append(subs, len(e.Submissions)), append(sizes, len(l.Data))
+	}
+	return subs, sizes
+}
+
+func TestSubmissionsAreCoalescedWithinBounds(t *testing.T) {
+	quiet := func(cfg *Config) { cfg.TickEvery = time.Hour }
+	inCluster(t, 1, quiet, func(c *cluster) {
+		h := hold(c)
+		results := make(chan error, 6000)
+		for i := range 4000 { // small ones: bounded by number
+			go func() { _, err := h.node.Submit(c.ctx, sub("small-%d", i)); results <- err }()
+		}
+		synctest.Wait()
+		if n := h.waiting.Load(); n > packInFlight {
+			t.Errorf("%d entries are under way", n)
+		}
+		for i := range 400 { // large ones: bounded by bytes
+			go func() { _, err := h.node.Submit(c.ctx, sub("%04d%s", i, make([]byte, 10<<10))); results <- err }()
+		}
+		synctest.Wait()
+		close(h.release)
+		for range 4400 {
+			if err := <-results; err != nil {
+				t.Fatal(err)
+			}
+		}
+		subs, sizes := h.entries(t)
+		for i := range subs {
+			if subs[i] > spec.MaxSubmissions || sizes[i] > packBytes+entryOverhead {
+				t.Errorf("entry %d has %d submissions in %d bytes", i, subs[i], sizes[i])
+			}
+		}
+		// 4,000 at 1,200 and 400 at 12 each, and a few while the first gather.
+		if len(subs) > 45 {
+			t.Errorf("4,400 submissions took %d entries", len(subs))
+		}
+		if n := len(h.store.ops()); n != 4400 {
+			t.Errorf("%d operations", n)
+		}
+	})
+}
+
+func TestBatchKeepsItsOrder(t *testing.T) {
+	inCluster(t, 3, nil, func(c *cluster) {
+		n := c.leader().node
+		var subs []spec.Submission
+		for i := range 3000 {
+			subs = append(subs, sub("%d", i))
+		}
+		for i, r := range n.SubmitBatch(c.ctx, subs) {
+			if r.Err != nil || r.Outcome.Index != uint64(i) {
+				t.Fatalf("submission %d: %+v", i, r)
+			}
+		}
+		for i, op := range c.converge(3000) {
+			if op != fmt.Sprint(i) {
+				t.Fatalf("operation %d is %s", i, op)
+			}
+		}
+	})
+}
+
+func TestSubmissionLargerThanAnEntryIsRefusedAlone(t *testing.T) {
+	inCluster(t, 1, nil, func(c *cluster) {
+		n := c.leader().node
+		fits := spec.Submission{Envelope: make([]byte, 60<<10), Opening: make([]byte, 128<<10)} // above the target
+		got := n.SubmitBatch(c.ctx, []spec.Submission{
+			sub("a"), {Envelope: []byte("x"), Opening: make([]byte, spec.MaxRaftEntry)}, fits,
+		})
+		if got[0].Err != nil || got[2].Err != nil || spec.CodeOf(got[1].Err) != spec.CodeTooLarge {
+			t.Errorf("errors %v, %v, %v", got[0].Err, got[1].Err, got[2].Err)
+		}
+	})
+}
+
+func TestFullQueueIsBusy(t *testing.T) {
+	small := func(cfg *Config) { cfg.MaxQueued, cfg.MaxQueueBytes = 10, 1000 }
+	inCluster(t, 1, small, func(c *cluster) {
+		h := hold(c)
+		var first []spec.Submission
+		for i := range 10 {
+			first = append(first, sub("%d", i))
+		}
+		done := make(chan []Result, 3)
+		for range packInFlight + 1 { // two entries under way, the third fills the queue
+			go func() { done <- h.node.SubmitBatch(c.ctx, first) }()
+			synctest.Wait()
+		}
+		if _, err := h.node.Submit(c.ctx, sub("one more")); spec.CodeOf(err) != spec.CodeBusy {
+			t.Errorf("a full queue answers %v", err)
+		}
+		if s := h.node.Status(); s.Queued != 10 {
+			t.Errorf("%d are queued", s.Queued)
+		}
+		close(h.release)
+		for range packInFlight + 1 {
+			for _, r := range <-done {
+				if r.Err != nil {
+					t.Error(r.Err)
+				}
+			}
+		}
+		if _, err := h.node.Submit(c.ctx, sub("%s", make([]byte, 1001))); spec.CodeOf(err) != spec.CodeBusy {
+			t.Errorf("more bytes than the queue takes: %v", err)
+		}
+	})
+}
+
+func TestGivingUpIsCertainBeforeTheProposalAndUnknownAfter(t *testing.T) {
+	inCluster(t, 1, nil, func(c *cluster) {
+		h := hold(c)
+		ctx, cancel := context.WithCancel(c.ctx)
+		under, queued := make(chan error, packInFlight), make(chan error, 1)
+		for i := range packInFlight {
+			go func() { _, err := h.node.Submit(ctx, sub("under way %d", i)); under <- err }()
+			synctest.Wait()
+		}
+		go func() { _, err := h.node.Submit(ctx, sub("queued")); queued <- err }()
+		synctest.Wait()
+		cancel()
+		for range packInFlight {
+			if err := <-under; !errors.Is(err, ErrUnknownOutcome) {
+				t.Errorf("under way: %v", err)
+			}
+		}
+		if err := <-queued; !errors.Is(err, context.Canceled) || errors.Is(err, ErrUnknownOutcome) {
+			t.Errorf("queued: %v", err)
+		}
+		close(h.release)
+		c.submit("later")
+		if n := len(h.store.ops()); n != packInFlight+1 {
+			t.Errorf("operations %q", h.store.ops())
+		}
+		if _, err := h.node.Submit(ctx, sub("too late")); !errors.Is(err, context.Canceled) {
+			t.Errorf("with a context that has ended: %v", err)
+		}
+	})
+}
+
+func TestStopRefusesWhatWaitsAndFinishesWhatIsUnderWay(t *testing.T) {
+	inCluster(t, 1, nil, func(c *cluster) {
+		h := hold(c)
+		under, queued := make(chan error, packInFlight), make(chan error, 1)
+		for i := range packInFlight {
+			go func() { _, err := h.node.Submit(c.ctx, sub("under way %d", i)); under <- err }()
+			synctest.Wait()
+		}
+		go func() { _, err := h.node.Submit(c.ctx, sub("queued")); queued <- err }()
+		synctest.Wait()
+		stopped := make(chan struct{})
+		go func() { c.stop(h.id); close(stopped) }()
+		if err := <-queued; !errors.Is(err, ErrStopped) {
+			t.Errorf("queued: %v", err)
+		}
+		close(h.release)
+		for range packInFlight {
+			if err := <-under; err != nil {
+				t.Errorf("under way: %v", err)
+			}
+		}
+		<-stopped
+	})
+}
+
+func TestTicks(t *testing.T) {
+	var due atomic.Bool
+	skew := 42 * time.Hour
+	tune := func(cfg *Config) {
+		cfg.Now = func() time.Time { return time.Now().Add(skew) }
+		cfg.DeadlineDue = func(now time.Time) bool {
+			if now.Sub(time.Now()) < skew {
+				t.Error("the deadline was asked about at another clock's time")
+			}
+			return due.Load()
+		}
+	}
+	inCluster(t, 1, tune, func(c *cluster) {
+		m := c.leader()
+		stamps := func() []uint64 {
+			m.store.mu.Lock()
+			defer m.store.mu.Unlock()
+			return append([]uint64(nil), m.store.live.Stamps...)
+		}
+		wait := func(n int, limit time.Duration) time.Duration {
+			begun := time.Now()
+			c.until(limit, fmt.Sprintf("%d ticks", n), func() bool { return len(stamps()) >= n })
+			return time.Since(begun)
+		}
+		wait(1, 2*time.Second) // a new leader ticks
+		for i := range 5 {     // none while the last is fresh
+			c.submit(fmt.Sprint(i))
+		}
+		if n := len(stamps()); n != 1 {
+			t.Errorf("%d ticks after 5 submissions", n)
+		}
+		if d := wait(2, 32*time.Second); d < 28*time.Second {
+			t.Errorf("an idle leader ticked again after %v", d)
+		}
+		due.Store(true)
+		if d := wait(4, 4*time.Second); d < time.Second {
+			t.Errorf("two ticks within %v", d)
+		}
+		due.Store(false)
+		for i, s := range stamps() {
+			if off := time.Until(time.UnixMilli(int64(s)).Add(-skew)).Abs(); off > time.Minute {
+				t.Errorf("stamp %d is %v off the clock", i, off)
+			}
+		}
+	})
+}
+
+func TestWaitAppliedAndBarrier(t *testing.T) {
+	inCluster(t, 3, nil, func(c *cluster) {
+		low := c.follower()
+		led := c.leader()
+		release := make(chan struct{})
+		low.store.mu.Lock()
+		low.store.before = func(Applied) error { <-release; return nil }
+		low.store.mu.Unlock()
+		c.submit("a")
+		index, err := led.node.Barrier(c.ctx)
+		if err != nil || index < 3 {
+			t.Fatalf("barrier at %d, %v", index, err)
+		}
+		ctx, cancel := context.WithTimeout(c.ctx, time.Second)
+		defer cancel()
+		if err := low.node.WaitApplied(ctx, index); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("waiting for a member that hangs: %v", err)
+		}
+		close(release)
+		if err := low.node.WaitApplied(c.ctx, index); err != nil || len(low.store.ops()) != 1 {
+			t.Errorf("%v with %d operations", err, len(low.store.ops()))
+		}
+		if _, err := low.node.Barrier(c.ctx); spec.CodeOf(err) != spec.CodeNotLeader {
+			t.Errorf("a barrier on a follower: %v", err)
+		}
+	})
+}

@@ -4,11 +4,12 @@ package consensus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,7 @@ type member struct {
 	log   *memLog
 	trans *raft.InmemTransport
 	node  *Node
-	fatal error // first fault reported
+	fatal atomic.Pointer[Fault] // reported since the last start
 }
 
 // A cluster runs members on the transport in memory, inside a synctest bubble.
@@ -51,19 +52,25 @@ func inCluster(t *testing.T, n int, tune func(*Config), f func(c *cluster)) {
 			c.add(id)
 			c.start(id)
 		}
+		defer c.end()
 		f(c)
-		for _, m := range c.members {
-			if twice := m.store.twice(); len(twice) > 0 {
-				t.Errorf("%s applied entries %v more than once", m.id, twice)
-			}
-			if m.node != nil {
-				c.kill(m.id)
-			}
-		}
-		for _, n := range c.killed {
-			<-n.ended // the bubble's time stands still once this function returns
-		}
 	})
+}
+
+// end checks what always holds and stops everything: the bubble's time stands
+// still once its first function returns.
+func (c *cluster) end() {
+	for _, m := range c.members {
+		if twice := m.store.twice(); len(twice) > 0 {
+			c.t.Errorf("%s applied entries %v more than once", m.id, twice)
+		}
+		if m.node != nil {
+			c.kill(m.id)
+		}
+	}
+	for _, n := range c.killed {
+		<-n.ended
+	}
 }
 
 func (c *cluster) add(id string) *member {
@@ -77,7 +84,7 @@ func (c *cluster) config(m *member) Config {
 	cfg := Config{
 		ID: m.id, Dir: m.dir, Voters: c.voters, Now: time.Now,
 		Peers:   filepath.Join(m.dir, "peers.json"),
-		Fatal:   func(err error) { m.fatal = err },
+		Fatal:   func(err error) { m.fatal.Store(err.(*Fault)) },
 		OpenLog: func(string) (LogBackend, error) { m.log.closed = false; return m.log, nil },
 	}
 	if os.Getenv("CONSENSUS_LOG") != "" {
@@ -92,7 +99,7 @@ func (c *cluster) config(m *member) Config {
 // try starts a member and returns the error of Start.
 func (c *cluster) try(id string) error {
 	m := c.members[id]
-	m.fatal = nil
+	m.fatal.Store(nil)
 	_, m.trans = raft.NewInmemTransport(raft.ServerAddress(id))
 	node, err := Start(c.config(m), m.store, m.trans)
 	if err != nil {
@@ -177,7 +184,7 @@ func (c *cluster) until(limit time.Duration, what string, cond func() bool) {
 		case <-ctx.Done():
 			for _, m := range c.members {
 				if m.node != nil {
-					c.t.Logf("%s: %+v, %d ops, fatal %v", m.id, m.node.Status(), len(m.store.ops()), m.fatal)
+					c.t.Logf("%s: %+v, %d ops, fatal %v", m.id, m.node.Status(), len(m.store.ops()), m.fatal.Load())
 				}
 			}
 			c.t.Fatalf("waited %v for: %s", limit, what)
@@ -256,12 +263,25 @@ func (c *cluster) converge(n int) []string {
 	return all
 }
 
+// settle makes all running members apply what is committed, and returns it.
+// They may all hold the same old state for a moment; one more operation shows
+// that they are past it.
+func (c *cluster) settle() []string {
+	c.t.Helper()
+	c.submit("settled")
+	var all []string
+	c.until(60*time.Second, "everybody to have settled", func() bool {
+		all = c.converge(-1)
+		return slices.Contains(all, "settled")
+	})
+	return all
+}
+
 // faultOf waits for the fault that a member reports.
 func (c *cluster) faultOf(m *member, exit int) {
 	c.t.Helper()
-	c.until(30*time.Second, "a fault of "+m.id, func() bool { synctest.Wait(); return m.fatal != nil })
-	var f *Fault
-	if !errors.As(m.fatal, &f) || f.Exit != exit {
-		c.t.Fatalf("%s stopped with %v, want exit code %d", m.id, m.fatal, exit)
+	c.until(30*time.Second, "a fault of "+m.id, func() bool { return m.fatal.Load() != nil })
+	if f := m.fatal.Load(); f.Exit != exit {
+		c.t.Fatalf("%s stopped with %v and exit code %d, want %d", m.id, f, f.Exit, exit)
 	}
 }

@@ -55,7 +55,7 @@ func crashSchedule(c *cluster, rng *rand.Rand) {
 			c.start(id)
 		}
 	}
-	all := c.converge(-1)
+	all := c.settle()
 	for _, op := range sent {
 		n := 0
 		for _, o := range all {
@@ -182,11 +182,11 @@ func TestLeaderWithAHungLogIsReplaced(t *testing.T) {
 		}
 		led.log.onAppend(nil)
 		c.submit("third")
-		if all := c.converge(-1); !slices.Contains(all, "second") || !slices.Contains(all, "third") {
+		if all := c.settle(); !slices.Contains(all, "second") || !slices.Contains(all, "third") {
 			t.Errorf("operations %q", all)
 		}
-		if led.fatal != nil {
-			t.Errorf("the hung member stopped: %v", led.fatal)
+		if f := led.fatal.Load(); f != nil {
+			t.Errorf("the hung member stopped: %v", f)
 		}
 	})
 }
@@ -216,7 +216,7 @@ func TestFailedVoteStopsTheNode(t *testing.T) {
 		low.log.mu.Lock()
 		low.log.setErr = errors.New("input/output error")
 		low.log.mu.Unlock()
-		for low.fatal == nil { // every election asks for its vote
+		for low.fatal.Load() == nil { // every election asks for its vote
 			c.stop(c.leader().id)
 			for id, m := range c.members {
 				if m.node == nil {
@@ -248,7 +248,7 @@ func TestFailedGroupStopsTheLeaderAndNothingIsAcknowledged(t *testing.T) {
 		c.submit("fourth")
 		led.store.before = nil
 		c.start(led.id)
-		if all := c.converge(-1); !slices.Contains(all, "fourth") || slices.Contains(all, "third") {
+		if all := c.settle(); !slices.Contains(all, "fourth") || slices.Contains(all, "third") {
 			t.Errorf("operations %q", all)
 		}
 	})

@@ -18,13 +18,17 @@ const stuckLimit = 2 * time.Second
 
 // gate is the transport as raft sees it. It refuses what a leader sends while
 // its own disk hangs or after a fault, never pipelines (raft can deadlock
-// there for ever when a follower refuses an append), and notes how far each
-// follower is, which raft does not tell.
+// there for ever when a follower refuses an append), notes how far each
+// follower is, which raft does not tell, and sifts what comes in.
 type gate struct {
 	raft.Transport
 	vote  raft.WithPreVote
 	stuck func() time.Duration
 	brk   *breaker
+
+	requests chan raft.RPC // what sift lets through
+	closed   chan struct{}
+	close    sync.Once
 
 	mu    sync.Mutex
 	peers map[raft.ServerID]peerState
@@ -42,7 +46,23 @@ func newGate(t raft.Transport, stuck func() time.Duration, brk *breaker) (*gate,
 	if !ok {
 		return nil, fmt.Errorf("the raft transport %T cannot pre-vote", t)
 	}
-	return &gate{Transport: t, vote: vote, stuck: stuck, brk: brk, peers: make(map[raft.ServerID]peerState)}, nil
+	g := &gate{
+		Transport: t, vote: vote, stuck: stuck, brk: brk, peers: make(map[raft.ServerID]peerState),
+		requests: make(chan raft.RPC), closed: make(chan struct{}),
+	}
+	go g.sift(t.Consumer())
+	return g, nil
+}
+
+// Consumer and SetHeartbeatHandler are the two ways in.
+func (g *gate) Consumer() <-chan raft.RPC { return g.requests }
+
+func (g *gate) SetHeartbeatHandler(handle func(raft.RPC)) {
+	if handle == nil {
+		g.Transport.SetHeartbeatHandler(nil)
+		return
+	}
+	g.Transport.SetHeartbeatHandler(g.heartbeat(handle))
 }
 
 func (g *gate) open() error {
@@ -83,6 +103,7 @@ func (g *gate) RequestPreVote(id raft.ServerID, to raft.ServerAddress, req *raft
 
 // Close closes the transport underneath where it can be closed.
 func (g *gate) Close() error {
+	g.close.Do(func() { close(g.closed) })
 	if c, ok := g.Transport.(raft.WithClose); ok {
 		return c.Close()
 	}

@@ -54,6 +54,9 @@ func Start(cfg Config, store Store, transport raft.Transport) (*Node, error) {
 	n := &Node{cfg: cfg, store: store, quit: make(chan struct{}), ended: make(chan struct{})}
 	n.brk = newBreaker(n.fault)
 	if err := n.open(transport); err != nil {
+		if n.gate != nil {
+			err = errors.Join(err, n.gate.Close())
+		}
 		if n.log != nil {
 			err = errors.Join(err, n.log.backend.Close())
 		}

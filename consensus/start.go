@@ -108,6 +108,9 @@ func recoverPeers(cfg Config, f *fsm, log *logStore, snaps *snapshots, trans raf
 		return nil
 	}
 	conf, err := raft.ReadConfigJSON(cfg.Peers)
+	if err == nil {
+		err = checkConfiguration(raft.EncodeConfiguration(conf))
+	}
 	if err != nil {
 		return fmt.Errorf("read the recovery file %s: %w", filepath.Base(cfg.Peers), err)
 	}

@@ -58,7 +58,13 @@ type heldLeader struct {
 }
 
 func hold(c *cluster) *heldLeader {
+	c.t.Helper()
 	h := &heldLeader{member: c.leader(), release: make(chan struct{})}
+	c.until(5*time.Second, "the first tick", func() bool {
+		h.store.mu.Lock()
+		defer h.store.mu.Unlock()
+		return len(h.store.live.Stamps) > 0
+	})
 	h.log.onAppend(func(ls []*raft.Log) error {
 		h.waiting.Add(int64(len(ls)))
 		<-h.release

@@ -204,6 +204,13 @@ func (n *pipes) OpenStream(ctx context.Context, to p2p.PeerID, _ string) (*p2p.S
 // pipeConn is a net.Pipe end as a p2p.Conn.
 type pipeConn struct{ net.Conn }
 
+// SetReadDeadline lets a reader take what it has buffered after the other end
+// closed, as real streams do.
+func (c pipeConn) SetReadDeadline(t time.Time) error {
+	_ = c.Conn.SetReadDeadline(t)
+	return nil
+}
+
 func (c pipeConn) CloseWrite() error { return nil }
 func (c pipeConn) Reset() error      { return c.Close() }
 
@@ -234,4 +241,3 @@ var errDisk = errors.New("disk full")
 func bytesOf(n int, b byte) []byte { return bytes.Repeat([]byte{b}, n) }
 
 var serveOpts = ServeOptions{Roles: []string{"reader", "member"}, Logger: quiet}
-

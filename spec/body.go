@@ -159,7 +159,7 @@ func (i *Item) matches(number int, signals []Opened, erased bool) error {
 			if o.Item != number || o.Signal.Type != c.Type {
 				return Errorf(CodeMismatch, "signal %d of item %d is not of the item and type that the proposal says", n-1, number)
 			}
-			if err := o.Signal.Check(); err != nil {
+			if err := o.Signal.listable(); err != nil {
 				return err
 			}
 			key := o.Signal.Type + "\x00" + string(o.Signal.Value)

@@ -210,7 +210,8 @@ type Listing struct {
 	First int
 	Count int
 	Meta  LiveMeta
-	Live  bool
+	Was   bool // matchable before
+	Live  bool // matchable from now on
 }
 
 // Roots commit to the state.

@@ -69,6 +69,18 @@ func (s Signal) Check() error {
 	return nil
 }
 
+// listable is Check for a signal that is to be listed: its quality must reach the
+// type's least.
+func (s Signal) listable() error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	if t, _ := SignalTypeOf(s.Type); s.Quality < t.MinQuality {
+		return Errorf(CodeSignal, "a %s of quality %d is below the %d that a listing needs", t.Name, s.Quality, t.MinQuality)
+	}
+	return nil
+}
+
 // ParseSignal reads the canonical text of a value. The error never repeats it.
 func ParseSignal(typ, text string) (Signal, error) {
 	t, ok := SignalTypeOf(typ)

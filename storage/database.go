@@ -37,6 +37,7 @@ type counts struct {
 	Leaves   uint64   // in the log
 	Live     uint64   // live signals, one per (k, entry)
 	Withheld uint64   // live signals whose value this replica does not hold
+	Entries  uint64   // matchable entries
 }
 
 type appliedWire struct {

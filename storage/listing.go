@@ -69,6 +69,11 @@ func (t *Tx) List(l spec.Listing) error {
 	if !l.Live {
 		withheld = 0
 	}
+	if l.Live && !l.Was {
+		t.counts.Entries++
+	} else if l.Was && !l.Live {
+		t.counts.Entries--
+	}
 	return t.withhold(l.Meta.Entry, uint64(withheld))
 }
 

@@ -58,6 +58,7 @@ type Head struct {
 	Root    spec.Hash // RFC 6962 root over the log
 	Applied Applied
 	Live    uint64 // live signals
+	Entries uint64 // matchable entries
 }
 
 // Open opens the store in dir, creating it when there is none, and checks it
@@ -101,7 +102,7 @@ func (s *Store) openDatabase(name string, create bool) (*database, error) {
 }
 
 func (d *database) head() Head {
-	return Head{Size: d.edge.Size, Root: d.edge.Root(), Applied: d.applied, Live: d.counts.Live}
+	return Head{Size: d.edge.Size, Root: d.edge.Root(), Applied: d.applied, Live: d.counts.Live, Entries: d.counts.Entries}
 }
 
 // Close makes everything durable and closes the store. Reads fail afterwards.

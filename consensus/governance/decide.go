@@ -174,9 +174,11 @@ func concludeEnrolment(v *view, c *spec.Case, clock spec.Clock) error {
 
 // setEntry moves an entry to a state and its signals with it.
 func setEntry(v *view, id spec.Hash, e *spec.Entry, state, since uint64) error {
+	was := spec.Matchable(e.State)
 	e.State, e.Since = state, since
 	v.effects.Listings = append(v.effects.Listings, spec.Listing{
-		Case: e.Case, First: int(e.First), Count: int(e.Count), Live: spec.Matchable(state),
+		Case: e.Case, First: int(e.First), Count: int(e.Count),
+		Was: was, Live: spec.Matchable(state),
 		Meta: spec.LiveMeta{Entry: id, State: state, Since: since, Sunset: e.Sunset, Labels: e.Labels},
 	})
 	return v.put(spec.EntryKey(id), e)

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"crypto/ed25519"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// roleInvitee is the role of a peer that holds an invitation: it may ask to be
+// enrolled and nothing else.
+const roleInvitee = "invitee"
+
+// A directory knows who may connect: the enrolled organisations, from the
+// replicated state, and the holders of open invitations.
+type directory struct {
+	now     func() time.Time
+	mu      sync.RWMutex
+	orgs    map[p2p.PeerID]spec.Organisation
+	byID    map[string]p2p.PeerID
+	invited map[p2p.PeerID]invited
+}
+
+// invited is what a member grants to the holder of an invitation.
+type invited struct {
+	until time.Time
+	role  string // that may be asked for
+}
+
+func newDirectory(now func() time.Time) *directory {
+	return &directory{now: now, orgs: map[p2p.PeerID]spec.Organisation{}, byID: map[string]p2p.PeerID{}, invited: map[p2p.PeerID]invited{}}
+}
+
+// Role implements p2p.Directory.
+func (d *directory) Role(id p2p.PeerID) (string, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if o, ok := d.orgs[id]; ok {
+		return o.Role, true
+	}
+	if i, ok := d.invited[id]; ok && d.now().Before(i.until) {
+		return roleInvitee, true
+	}
+	return "", false
+}
+
+// organisation returns who runs the node of this peer.
+func (d *directory) organisation(id p2p.PeerID) (spec.Organisation, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	o, ok := d.orgs[id]
+	return o, ok
+}
+
+// peer returns the peer id of an organisation's node.
+func (d *directory) peer(org string) (p2p.PeerID, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	id, ok := d.byID[org]
+	return id, ok
+}
+
+// members returns the peers of all members, sorted.
+func (d *directory) members() []p2p.PeerID {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var ids []p2p.PeerID
+	for id, o := range d.orgs {
+		if o.Role == spec.RoleMember {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// load replaces the enrolled organisations by those of the state and reports
+// whether anything changed.
+func (d *directory) load(st interface {
+	Records(prefix []byte, fn func(key, value []byte) bool) error
+}) (bool, error) {
+	orgs, byID := map[p2p.PeerID]spec.Organisation{}, map[string]p2p.PeerID{}
+	var bad error
+	err := st.Records(spec.OrgPrefix, func(_, value []byte) bool {
+		var r spec.OrgRecord
+		if bad = spec.Decode(value, &r); bad != nil {
+			return false
+		}
+		id, err := p2p.IDFromPublicKey(ed25519.PublicKey(r.Organisation.Libp2pKey[:]))
+		if err != nil {
+			bad = err
+			return false
+		}
+		orgs[id], byID[r.Organisation.ID] = r.Organisation, id
+		return true
+	})
+	if err != nil || bad != nil {
+		return false, firstOf(err, bad)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	changed := len(orgs) != len(d.orgs)
+	for id, o := range orgs {
+		changed = changed || d.orgs[id] != o
+	}
+	d.orgs, d.byID = orgs, byID
+	return changed, nil
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// invite admits the holder of an invitation until it ends.
+func (d *directory) invite(id p2p.PeerID, i invited) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for old, o := range d.invited {
+		if !d.now().Before(o.until) {
+			delete(d.invited, old)
+		}
+	}
+	d.invited[id] = i
+}
+
+// invitation returns what the holder of an invitation may ask for.
+func (d *directory) invitation(id p2p.PeerID) (invited, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	i, ok := d.invited[id]
+	return i, ok && d.now().Before(i.until)
+}

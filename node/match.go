@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/p2p/federation"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// staleAfter is the age from which an answer is flagged as stale.
+const staleAfter = 60 * time.Second
+
+// Match implements api.Backend. A lookup never leaves this node.
+func (n *Node) Match(ctx context.Context, signals []spec.Signal) (api.MatchAnswer, error) {
+	return n.lookup(signals, signals)
+}
+
+// MatchFile implements api.Backend. Of a picture the eight turned and mirrored
+// copies are looked up as well.
+func (n *Node) MatchFile(ctx context.Context, r io.Reader, name string) (api.MatchAnswer, error) {
+	rec, err := n.hasher.Hash(ctx, r, name)
+	if err != nil {
+		return api.MatchAnswer{}, err
+	}
+	var signals, queries []spec.Signal
+	for _, s := range rec.Signals {
+		sig, err := spec.ParseSignal(s.Type, s.Value)
+		if err != nil {
+			return api.MatchAnswer{}, err
+		}
+		sig.Quality = s.Quality
+		signals = append(signals, sig)
+	}
+	queries = append(queries, signals...)
+	for _, variants := range rec.Dihedral {
+		for i := range variants {
+			queries = append(queries, spec.Signal{Type: "pdq", Value: variants[i][:]})
+		}
+	}
+	a, err := n.lookup(signals, queries)
+	for _, u := range rec.Unsupported {
+		a.Unsupported = append(a.Unsupported, api.Unsupported{Type: u.Type, Code: u.Code})
+	}
+	return a, err
+}
+
+// lookup answers from this node's own store, as of one state of the log.
+func (n *Node) lookup(signals, queries []spec.Signal) (api.MatchAnswer, error) {
+	a := api.MatchAnswer{Signals: signals}
+	for _, c := range n.Ready(context.Background()) {
+		if !c.OK {
+			return a, spec.Errorf(spec.CodeNotReady, "the node is not ready: %s", c.Reason)
+		}
+	}
+	a.Freshness = n.freshness()
+	hits, truncated, err := n.store.Lookup(queries)
+	if err != nil {
+		return a, err
+	}
+	a.Truncated = truncated
+	for _, h := range hits {
+		a.Matches = append(a.Matches, api.Match{
+			Entry: h.Entry.Entry, Type: h.Type, Distance: h.Distance, Threshold: h.Threshold,
+			State: spec.StateName(h.Entry.State), Labels: h.Entry.Labels, LogIndex: h.Entry.Since,
+		})
+	}
+	return a, nil
+}
+
+// freshness says on which state of the log answers rest. A member is as old as
+// its last contact with the leader; a reader, as the last word of its upstream
+// while it has all that the upstream has, else as the log itself.
+func (n *Node) freshness() api.Freshness {
+	f := api.Freshness{Size: n.store.Size(), Age: -1}
+	now := n.cfg.Now()
+	if n.consensus != nil {
+		f.Age = n.consensus.Status().Contact
+	} else if st := n.follower.Status(); st.State == federation.Live {
+		f.Age = now.Sub(st.LastHeard)
+	}
+	if f.Age < 0 {
+		var clock spec.Clock
+		if err := readRecord(n.store, spec.ClockKey, &clock); err == nil {
+			f.Age = now.Sub(time.UnixMilli(int64(clock.TimeMS)))
+		}
+	}
+	f.Age = max(f.Age, 0)
+	f.Stale = f.Age > staleAfter
+	return f
+}
+
+// Ready implements api.Backend. A member is ready while it knows a leader or once
+// its log has begun; a reader, once it had all that its upstream had.
+func (n *Node) Ready(context.Context) []api.Check {
+	if n.consensus != nil {
+		_, ok := n.consensus.Leader()
+		ok = ok || n.store.Head().Applied.Index > 0
+		return []api.Check{check("consensus", ok, "no leader has been elected yet")}
+	}
+	return []api.Check{check("sync", n.caughtUp(), "the log has not been fetched to its end yet")}
+}
+
+func check(name string, ok bool, reason string) api.Check {
+	if ok {
+		reason = ""
+	}
+	return api.Check{Name: name, OK: ok, Reason: reason}
+}
+
+// caughtUpFile marks a reader that has had the whole log once: from then on it
+// answers from what it has, flagged by its age.
+const caughtUpFile = "caught-up"
+
+// caughtUp reports, and remembers over restarts, that the reader was live once.
+func (n *Node) caughtUp() bool {
+	if n.complete.Load() {
+		return true
+	}
+	path := filepath.Join(n.cfg.Dir, caughtUpFile)
+	if st := n.follower.Status(); st.State == federation.Live {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			n.log.Warn("noting that the log was fetched", "error", err)
+		}
+		n.complete.Store(true)
+		return true
+	}
+	if _, err := os.Stat(path); err == nil && n.store.Size() > 0 {
+		n.complete.Store(true)
+	}
+	return n.complete.Load()
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/tocsin-db/tocsin/consensus"
+	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/p2p/federation"
+	"github.com/tocsin-db/tocsin/p2p/raftnet"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// raftStreams is how many streams raft may hold open to one peer: its pool in
+// both directions, heartbeats and a snapshot, with room for reconnecting.
+const raftStreams = 64
+
+func (n *Node) openHost(context.Context) (err error) {
+	n.host, err = p2p.NewHost(p2p.Config{
+		Key: n.id.Libp2p, Listen: n.cfg.Listen, Directory: n.directory, Logger: n.log,
+		Streams: map[string]int{raftnet.Protocol: raftStreams},
+	})
+	if err != nil {
+		return err
+	}
+	n.onStop(func(context.Context) error { return n.host.Close() })
+	return n.connect()
+}
+
+// connect keeps a connection to every member whose address is known.
+func (n *Node) connect() error {
+	var keep []p2p.PeerID
+	for _, id := range n.directory.members() {
+		org, _ := n.directory.organisation(id)
+		addrs := slices.Concat(n.cfg.Peers[org.ID], n.genesis.Addresses[org.ID])
+		if id == n.host.ID() {
+			continue
+		}
+		if len(addrs) > 0 {
+			if err := n.host.AddPeer(id, addrs); err != nil {
+				return err
+			}
+		}
+		keep = append(keep, id)
+	}
+	return n.host.Keep(keep)
+}
+
+func (n *Node) openConsensus(context.Context) error {
+	if !n.member() {
+		return nil
+	}
+	var voters []string
+	for _, o := range n.genesis.Genesis.Organisations {
+		if o.Role != spec.RoleMember {
+			continue
+		}
+		id, err := p2p.IDFromPublicKey(ed25519.PublicKey(o.Libp2pKey[:]))
+		if err != nil {
+			return err
+		}
+		voters = append(voters, string(id))
+	}
+	var started atomic.Pointer[consensus.Node] // raft asks before Start returns
+	transport := raftnet.New(raftnet.Config{
+		Host:  n.host,
+		Allow: func(id p2p.PeerID) bool { return slices.Contains(voters, string(id)) },
+		Stuck: func() time.Duration {
+			if node := started.Load(); node != nil {
+				return node.StuckFor()
+			}
+			return 0
+		},
+	})
+	node, err := consensus.Start(consensus.Config{
+		ID: string(n.host.ID()), Dir: filepath.Join(n.cfg.Dir, "raft"), Voters: voters,
+		Profile: consensus.Profile(n.cfg.Profile), Peers: filepath.Join(n.cfg.Dir, "peers.json"),
+		Logger: n.log, Now: n.cfg.Now, DeadlineDue: n.replica.deadlineDue, Fatal: n.fail,
+	}, n.replica, transport)
+	if err != nil {
+		return errors.Join(err, transport.Close())
+	}
+	started.Store(node)
+	n.consensus = node
+	n.onStop(func(ctx context.Context) error { return errors.Join(node.Stop(ctx), transport.Close()) })
+	return nil
+}
+
+// servePeers opens the protocols that this node answers. Each says who may call.
+func (n *Node) servePeers(context.Context) error {
+	enrolled := []string{spec.RoleMember, spec.RoleReader, spec.RoleReferrer, spec.RoleAuditor}
+	federation.Serve(n.host, n.replica, federation.ServeOptions{Roles: enrolled, Logger: n.log})
+	if n.consensus == nil {
+		return nil
+	}
+	n.host.Handle(protocolSubmit, p2p.Policy{Roles: enrolled, MaxRequest: spec.MaxRaftEntry, MaxStreams: 64}, n.serveSubmit)
+	n.host.Handle(protocolJoin, p2p.Policy{Roles: []string{roleInvitee}, MaxRequest: 4 << 10}, n.serveJoin)
+	return nil
+}
+
+// follow keeps a reader's log up to date from the members.
+func (n *Node) follow(context.Context) error {
+	if n.member() {
+		return nil
+	}
+	n.follower = federation.NewFollower(n.host, n.directory.members(), n.replica, federation.FollowOptions{Logger: n.log, Now: n.cfg.Now})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := n.follower.Run(ctx); ctx.Err() == nil {
+			n.fail(err)
+		}
+	}()
+	n.onStop(func(context.Context) error {
+		cancel()
+		<-ended
+		return nil
+	})
+	return nil
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package node plugs the rooms together into one running participant: a member,
+// which takes part in consensus, or a reader, which follows the log and replays it
+// by the same rules. It holds no rules, no format and no transport of its own.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tocsin-db/tocsin/consensus"
+	"github.com/tocsin-db/tocsin/node/identity"
+	"github.com/tocsin-db/tocsin/node/media"
+	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/p2p/federation"
+	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/storage"
+)
+
+// Config is what a node needs from outside.
+type Config struct {
+	Dir          string              // data directory, with an identity and a genesis file in it
+	Listen       []string            // libp2p multiaddrs; none: outbound connections only
+	HTTP         string              // loopback TCP address of the lookup door, "" for none
+	Peers        map[string][]string // addresses by organisation, beside those of the genesis file
+	Profile      string              // "lan" or "wan": timeouts of consensus
+	MaxFileBytes int64               // largest file that is hashed; 0: the default of package media
+	Logger       *slog.Logger
+	Fatal        func(error) // called at most once, when the node cannot go on and must end loudly
+	Now          func() time.Time
+}
+
+// A Node is a running participant. Stop ends it.
+type Node struct {
+	cfg       Config
+	log       *slog.Logger
+	id        *identity.Identity
+	genesis   *identity.GenesisFile
+	store     *storage.Store
+	replica   *replica
+	directory *directory
+	host      *p2p.Host
+	consensus *consensus.Node      // of a member, else nil
+	follower  *federation.Follower // of a reader, else nil
+	signer    *signer
+	hasher    *media.Hasher
+	invites   *invitations
+	turn      int         // which member a reader asks first
+	complete  atomic.Bool // a reader had the whole log once
+
+	doors    []func(context.Context) error // what Stop closes, last opened first
+	stopping atomic.Bool
+	failed   sync.Once
+	err      error
+	done     chan struct{}
+}
+
+// Start opens the node in cfg.Dir and returns once it serves. What it fails with
+// is a *spec.Error where the user can act on it.
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	n := &Node{cfg: cfg, log: cfg.Logger, directory: newDirectory(cfg.Now), done: make(chan struct{})}
+	if err := n.open(ctx); err != nil {
+		return nil, errors.Join(err, n.close(context.Background()))
+	}
+	return n, nil
+}
+
+// open starts the parts in the order in which they need each other.
+func (n *Node) open(ctx context.Context) error {
+	for _, step := range []struct {
+		what string
+		do   func(context.Context) error
+	}{
+		{"loading the identity", n.openIdentity},
+		{"opening the store", n.openStore},
+		{"starting the network", n.openHost},
+		{"joining consensus", n.openConsensus},
+		{"serving peers", n.servePeers},
+		{"following the log", n.follow},
+		{"opening the doors", n.openDoors},
+	} {
+		if err := step.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	return nil
+}
+
+func (n *Node) openIdentity(context.Context) (err error) {
+	if n.id, err = identity.Load(n.cfg.Dir); err != nil {
+		return err
+	}
+	if n.genesis, err = identity.LoadGenesis(n.cfg.Dir); err != nil {
+		return err
+	}
+	n.signer = &signer{org: n.id.Organisation, key: n.id.Op, origin: n.genesis.Genesis.Origin(), now: n.cfg.Now}
+	n.invites, err = loadInvitations(n.cfg.Dir, n.directory)
+	return err
+}
+
+func (n *Node) openStore(context.Context) (err error) {
+	n.store, err = storage.Open(filepath.Join(n.cfg.Dir, "fsm"), storage.Options{
+		FS: vfs.Default, Logger: n.log, Fatal: n.fail,
+		Progress: func(done, of uint64) { n.log.Info("loading live signals", "done", done, "of", of) },
+	})
+	if err != nil {
+		return err
+	}
+	n.onStop(func(context.Context) error { return n.store.Close() })
+	n.replica = &replica{store: n.store, log: n.log, changed: n.refresh}
+	if err := n.replica.found(n.genesis.Genesis); err != nil {
+		return err
+	}
+	_, err = n.directory.load(n.store)
+	return err
+}
+
+// refresh brings the directory in line with the state after a commit.
+func (n *Node) refresh() {
+	changed, err := n.directory.load(n.store)
+	if err != nil {
+		n.fail(fmt.Errorf("reading the enrolled organisations: %w", err))
+		return
+	}
+	if changed && n.host != nil {
+		go n.host.Recheck() // it waits for streams, which may wait for this commit
+	}
+}
+
+// member reports whether this node is a sequencer: for now every founding member
+// is one.
+func (n *Node) member() bool {
+	o, ok := n.genesis.Genesis.Member(n.id.Organisation.ID)
+	return ok && o.Role == spec.RoleMember && o == n.id.Organisation
+}
+
+// fail ends the node loudly, once.
+func (n *Node) fail(err error) {
+	n.failed.Do(func() {
+		n.err = err
+		n.log.Error("the node cannot go on", "error", err)
+		close(n.done)
+		if n.cfg.Fatal != nil {
+			n.cfg.Fatal(err)
+		}
+	})
+}
+
+// Done is closed when the node failed or was stopped.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Err says why the node failed, or nil. It is valid once Done is closed.
+func (n *Node) Err() error { return n.err }
+
+func (n *Node) onStop(fn func(context.Context) error) { n.doors = append(n.doors, fn) }
+
+// Stop ends the node in order: it hands leadership over, stops answering, and
+// makes what it knows durable. It may be called once the node failed.
+func (n *Node) Stop(ctx context.Context) error {
+	if n.stopping.Swap(true) {
+		return nil
+	}
+	err := n.close(ctx)
+	n.failed.Do(func() { close(n.done) })
+	return err
+}
+
+func (n *Node) close(ctx context.Context) error {
+	var errs []error
+	for i := len(n.doors) - 1; i >= 0; i-- {
+		errs = append(errs, n.doors[i](ctx))
+	}
+	n.doors = nil
+	return errors.Join(errs...)
+}
+
+func (n *Node) after(d time.Duration) <-chan time.Time { return time.After(d) }

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/tocsin-db/tocsin/consensus"
+	"github.com/tocsin-db/tocsin/consensus/governance"
+	"github.com/tocsin-db/tocsin/p2p/federation"
+	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/storage"
+)
+
+// A replica is the store driven by the rules: by raft entries on a member
+// (consensus.Store), by groups of leaves on a reader (federation.Sink).
+type replica struct {
+	store *storage.Store
+	log   *slog.Logger
+	// changed is called after every commit, when the state of organisations may
+	// have changed.
+	changed func()
+}
+
+// found writes the founding state into an empty store and refuses a store that
+// was founded by another document.
+func (r *replica) found(g *spec.Genesis) error {
+	b, err := r.store.Record(spec.GenesisKey)
+	if err != nil {
+		return err
+	}
+	if b != nil {
+		var have spec.GenesisRecord
+		if err := spec.Decode(b, &have); err != nil {
+			return err
+		}
+		if have.Hash != g.Hash() {
+			return spec.Errorf(spec.CodeGenesis, "the store belongs to the consortium %s, the genesis document to %s", have.Origin, g.Origin())
+		}
+		return nil
+	}
+	tx, err := r.store.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Drop()
+	if err := governance.Init(tx, g); err != nil {
+		return err
+	}
+	if err := tx.Commit(storage.Applied{}); err != nil {
+		return err
+	}
+	return r.store.Sync()
+}
+
+// Applied implements consensus.Store.
+func (r *replica) Applied() consensus.Applied {
+	return consensus.Applied(r.store.Head().Applied)
+}
+
+// ApplyGroup implements consensus.Store.
+func (r *replica) ApplyGroup(cmds []consensus.Command, upto consensus.Applied) ([][]spec.Outcome, error) {
+	entries, err := r.prepare(cmds)
+	if err != nil {
+		return nil, err
+	}
+	tx, err := r.store.Begin()
+	if err != nil {
+		return nil, err
+	}
+	defer tx.Drop()
+	out := make([][]spec.Outcome, len(cmds))
+	for i, e := range entries {
+		if out[i], err = governance.ApplyEntry(tx, e.stamp, e.submissions); err != nil {
+			return nil, err
+		}
+	}
+	if err := tx.Commit(storage.Applied(upto)); err != nil {
+		return nil, err
+	}
+	r.changed()
+	return out, nil
+}
+
+type preparedEntry struct {
+	stamp       uint64
+	submissions []governance.Parsed
+}
+
+// prepare decodes entries and checks their signatures in parallel; neither
+// depends on the order. An entry that cannot be decoded is refused whole: it is
+// the same bytes on every node.
+func (r *replica) prepare(cmds []consensus.Command) ([]preparedEntry, error) {
+	entries := make([]preparedEntry, len(cmds))
+	var jobs []func() error
+	for i, c := range cmds {
+		e, err := spec.ParseRaftEntry(c.Data)
+		if err != nil {
+			r.log.Error("an entry of the raft log was refused whole", "index", c.Index, "code", spec.CodeOf(err))
+			continue
+		}
+		entries[i] = preparedEntry{e.Stamp, make([]governance.Parsed, len(e.Submissions))}
+		for j := range e.Submissions {
+			p, s := &entries[i].submissions[j], &e.Submissions[j]
+			jobs = append(jobs, func() error {
+				*p = governance.Parse(s)
+				return governance.Verify(r.store, p)
+			})
+		}
+	}
+	return entries, inParallel(jobs)
+}
+
+// inParallel runs jobs on all processors and returns the first error.
+func inParallel(jobs []func() error) error {
+	workers := min(runtime.GOMAXPROCS(0), len(jobs))
+	errs := make([]error, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(jobs) && errs[w] == nil; i += workers {
+				errs[w] = jobs[i]()
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Sync implements consensus.Store.
+func (r *replica) Sync() error { return r.store.Sync() }
+
+// Export implements consensus.Store.
+func (r *replica) Export() (consensus.Applied, int64, io.ReadCloser, error) {
+	a, size, rc, err := r.store.Export()
+	return consensus.Applied(a), size, rc, err
+}
+
+// Import implements consensus.Store.
+func (r *replica) Import(in io.Reader, a consensus.Applied) error {
+	if err := r.store.Import(in, storage.Applied(a)); err != nil {
+		return err
+	}
+	r.changed()
+	return nil
+}
+
+// DeadlineDue reports whether a case would lapse in a tick now.
+func (r *replica) deadlineDue(now time.Time) bool {
+	due, err := governance.DeadlineDue(r.store, uint64(now.UnixMilli()))
+	return err == nil && due
+}
+
+// Size implements federation.Sink and federation.Source.
+func (r *replica) Size() uint64 { return r.store.Size() }
+
+// Wait implements federation.Source.
+func (r *replica) Wait(ctx context.Context, size uint64) error { return r.store.Wait(ctx, size) }
+
+// Append implements federation.Sink: it replays a group by the same rules.
+func (r *replica) Append(_ context.Context, g federation.Group) error {
+	if g.First != r.store.Size() {
+		return spec.Errorf(spec.CodeReplica, "a group begins at %d where the log ends at %d", g.First, r.store.Size())
+	}
+	openings, err := parseOpenings(g.Openings)
+	if err != nil {
+		return err
+	}
+	tx, err := r.store.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Drop()
+	if err := governance.Replay(tx, g.Leaves, openings); err != nil {
+		return ours(err)
+	}
+	if err := tx.Commit(storage.Applied{}); err != nil {
+		return ours(err)
+	}
+	r.changed()
+	return nil
+}
+
+func parseOpenings(list []federation.Opening) (map[spec.Hash]*spec.Opening, error) {
+	out := make(map[spec.Hash]*spec.Opening, len(list))
+	for _, o := range list {
+		parsed, err := spec.ParseOpening(o.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		if out[spec.Hash(o.Case)] != nil {
+			return nil, spec.Errorf(spec.CodeMismatch, "a case is opened twice in one group")
+		}
+		out[spec.Hash(o.Case)] = parsed
+	}
+	return out, nil
+}
+
+// ours hides the code of a fault of this node's own store, so that no sender is
+// blamed for it.
+func ours(err error) error {
+	if spec.CodeOf(err) == spec.CodeCorrupt {
+		return localFault{err}
+	}
+	return err
+}
+
+type localFault struct{ err error }
+
+func (f localFault) Error() string { return f.err.Error() }

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package trial runs a whole consortium in one process on loopback, in a folder
+// of its own: for the demonstration, for benchmarks and for tests. It uses
+// nothing but what organisations use: cards, a genesis file, invitations.
+package trial
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/tocsin-db/tocsin/node"
+	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/node/identity"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// Options shape a Consortium.
+type Options struct {
+	Dir     string // folder for the data directories; must exist
+	Members int    // how many found it
+	HTTP    bool   // open a lookup door for each node on a free port
+	Logger  *slog.Logger
+	Fatal   func(who string, err error) // told when a node fails
+}
+
+// A Consortium is running members and readers.
+type Consortium struct {
+	opts    Options
+	Members []*Participant
+	Readers []*Participant
+}
+
+// A Participant is one organisation and its running node.
+type Participant struct {
+	ID   string
+	Dir  string
+	HTTP string // address of the lookup door, or ""
+	*node.Node
+	config node.Config
+}
+
+// names of members and readers, in order.
+var names = []struct{ id, name, jurisdiction string }{
+	{"alpha", "Alpha Video", "FR"}, {"bravo", "Bravo Social", "GB"}, {"charlie", "Charlie Chat", "DE"},
+	{"delta", "Delta Share", "ES"}, {"echo", "Echo Photos", "IE"}, {"foxtrot", "Foxtrot Forum", "NL"}, {"golf", "Golf Mail", "SE"},
+}
+
+// Found makes keys and cards of the members, exchanges the cards, writes the
+// genesis file for each and starts their nodes.
+func Found(ctx context.Context, o Options) (*Consortium, error) {
+	if o.Members < 1 || o.Members > len(names) {
+		return nil, fmt.Errorf("a trial has 1 to %d members", len(names))
+	}
+	c := &Consortium{opts: o}
+	var cards []*identity.Card
+	for _, n := range names[:o.Members] {
+		p, err := c.create(n.id, identity.Details{ID: n.id, Name: n.name, Role: spec.RoleMember, Jurisdiction: n.jurisdiction}, true)
+		if err != nil {
+			return nil, err
+		}
+		c.Members = append(c.Members, p)
+		id, err := identity.Load(p.Dir)
+		if err != nil {
+			return nil, err
+		}
+		cards = append(cards, id.Card())
+	}
+	genesis, err := identity.Found("trial", cards)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range c.Members {
+		if err := identity.SaveGenesis(p.Dir, genesis); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range c.Members {
+		if err := c.Start(ctx, p); err != nil {
+			return nil, errors.Join(err, c.Stop(ctx))
+		}
+	}
+	return c, c.awaitReady(ctx, c.Members)
+}
+
+// create makes the keys and card of a participant. Members listen; readers only
+// connect outwards.
+func (c *Consortium) create(id string, d identity.Details, listen bool) (*Participant, error) {
+	p := &Participant{ID: id, Dir: filepath.Join(c.opts.Dir, id)}
+	p.config = node.Config{Dir: p.Dir, Profile: "lan", Logger: c.opts.Logger.With("node", id)}
+	p.config.Fatal = func(err error) {
+		if c.opts.Fatal != nil {
+			c.opts.Fatal(id, err)
+		}
+	}
+	if listen {
+		port, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		d.Addresses = []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port)}
+		p.config.Listen = d.Addresses
+	}
+	if c.opts.HTTP {
+		port, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		p.HTTP = fmt.Sprintf("127.0.0.1:%d", port)
+		p.config.HTTP = p.HTTP
+	}
+	_, err := identity.Create(p.Dir, d, rand.Reader)
+	return p, err
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("finding a free port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// Start starts, or starts again, a participant's node.
+func (c *Consortium) Start(ctx context.Context, p *Participant) (err error) {
+	p.Node, err = node.Start(ctx, p.config)
+	if err != nil {
+		return fmt.Errorf("starting the node of %s: %w", p.ID, err)
+	}
+	return nil
+}
+
+// AddReader has the first member invite a reader, has the other members approve,
+// and starts the reader's node. It returns once the reader has the whole log.
+func (c *Consortium) AddReader(ctx context.Context, id string) (*Participant, error) {
+	p, err := c.create(id, identity.Details{ID: id, Name: "Reader " + id, Role: spec.RoleReader, Jurisdiction: "BE"}, false)
+	if err != nil {
+		return nil, err
+	}
+	invitation, err := c.Members[0].Invite(ctx, spec.RoleReader, time.Hour)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	joined := make(chan error, 1)
+	go func() {
+		joined <- node.Join(ctx, node.JoinConfig{Dir: p.Dir, Line: invitation.Line, Logger: p.config.Logger, Poll: 20 * time.Millisecond})
+	}()
+	if err := c.approve(ctx, id, joined); err != nil {
+		return nil, err
+	}
+	if err := c.Start(ctx, p); err != nil {
+		return nil, err
+	}
+	c.Readers = append(c.Readers, p)
+	return p, c.awaitReady(ctx, []*Participant{p})
+}
+
+// approve has the other members vote for the enrolment of id until joined ends.
+func (c *Consortium) approve(ctx context.Context, id string, joined <-chan error) error {
+	for _, m := range c.Members[1:] {
+		var open api.CaseSummary
+		err := Await(ctx, func() (bool, error) {
+			select {
+			case err := <-joined:
+				return true, errors.Join(err, errJoined)
+			default:
+			}
+			cases, _, err := m.Cases(ctx, api.CaseFilter{Mine: true, Kind: api.CaseEnrolment}, api.Page{Limit: 100})
+			for _, s := range cases {
+				if s.Candidate == id {
+					open = s
+					return true, err
+				}
+			}
+			return false, err
+		})
+		if errors.Is(err, errJoined) {
+			return joinError(err)
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := m.Vote(ctx, api.Ballot{Case: open.ID, Choice: spec.Approve}); err != nil && spec.CodeOf(err) != spec.CodeCaseClosed {
+			return err
+		}
+	}
+	return <-joined
+}
+
+// errJoined marks that joining ended before all members were asked.
+var errJoined = errors.New("joined")
+
+func joinError(err error) error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok && len(many.Unwrap()) > 1 {
+		return many.Unwrap()[0]
+	}
+	return nil
+}
+
+// awaitReady waits until the nodes answer lookups.
+func (c *Consortium) awaitReady(ctx context.Context, ps []*Participant) error {
+	return Await(ctx, func() (bool, error) {
+		for _, p := range ps {
+			for _, check := range p.Ready(ctx) {
+				if !check.OK {
+					return false, nil
+				}
+			}
+		}
+		return true, nil
+	})
+}
+
+// All returns members and readers.
+func (c *Consortium) All() []*Participant {
+	return append(append([]*Participant(nil), c.Members...), c.Readers...)
+}
+
+// Stop stops all nodes, readers first.
+func (c *Consortium) Stop(ctx context.Context) error {
+	var errs []error
+	all := c.All()
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].Node != nil {
+			errs = append(errs, all[i].Node.Stop(ctx))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Await asks again and again, a few milliseconds apart, until ok holds, and
+// returns early with an error of ok or of ctx.
+func Await(ctx context.Context, ok func() (bool, error)) error {
+	t := time.NewTicker(2 * time.Millisecond)
+	defer t.Stop()
+	for {
+		if done, err := ok(); done || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+}

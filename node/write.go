@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"crypto/rand"
+
+	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// Propose implements api.Backend.
+func (n *Node) Propose(ctx context.Context, p api.Proposal) (spec.Hash, error) {
+	body, opening, err := blind(p)
+	if err != nil {
+		return spec.Hash{}, err
+	}
+	return n.submitted(ctx, body, opening)
+}
+
+// blind makes the proposal and the opening of items: fresh salts, commitments,
+// their root.
+func blind(p api.Proposal) (*spec.Proposal, *spec.Opening, error) {
+	body := &spec.Proposal{Basis: p.Basis}
+	opening := &spec.Opening{}
+	for i, item := range p.Items {
+		var counts []spec.Count
+		for _, s := range item.Signals {
+			if last := len(counts) - 1; last >= 0 && counts[last].Type == s.Type {
+				counts[last].Count++
+			} else {
+				counts = append(counts, spec.Count{Type: s.Type, Count: 1})
+			}
+			o := spec.Opened{Item: i, Signal: s}
+			rand.Read(o.Salt[:])
+			opening.Signals = append(opening.Signals, o)
+		}
+		body.Items = append(body.Items, spec.Item{Labels: item.Labels, Counts: counts})
+	}
+	if err := body.Check(); err != nil {
+		return nil, nil, err
+	}
+	body.Root = spec.CommitmentRoot(opening.Signals)
+	text := salted(p.Text)
+	body.Text = text.Hash()
+	opening.Texts = []spec.Text{text, {}}
+	return body, opening, body.Matches(opening, false)
+}
+
+// salted gives a text its salt; no text has none.
+func salted(text string) spec.Text {
+	if text == "" {
+		return spec.Text{}
+	}
+	salt := make([]byte, spec.SaltSize)
+	rand.Read(salt)
+	return spec.Text{Salt: salt, Text: text}
+}
+
+// textOpening opens the one text of an operation, if there is one.
+func textOpening(t spec.Text) *spec.Opening {
+	if len(t.Salt) == 0 {
+		return nil
+	}
+	return &spec.Opening{Texts: []spec.Text{t}}
+}
+
+// Vote implements api.Backend.
+func (n *Node) Vote(ctx context.Context, b api.Ballot) (spec.Hash, error) {
+	text := salted(b.Text)
+	body := &spec.Vote{Case: b.Case, Choice: b.Choice, Except: b.Except, Reason: b.Reason, Text: text.Hash()}
+	return n.submitted(ctx, body, textOpening(text))
+}
+
+// Dispute implements api.Backend.
+func (n *Node) Dispute(ctx context.Context, c api.Claim) (spec.Hash, error) {
+	text := salted(c.Text)
+	body := &spec.Dispute{Entry: c.Entry, Reason: c.Reason, Text: text.Hash()}
+	return n.submitted(ctx, body, textOpening(text))
+}
+
+func (n *Node) submitted(ctx context.Context, body spec.Body, opening *spec.Opening) (spec.Hash, error) {
+	out, err := n.submit(ctx, body, opening)
+	return out.ID, err
+}

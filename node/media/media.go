@@ -64,7 +64,7 @@ func set[T comparable](field *T, value T) {
 func (c Config) limits() extract.Limits {
 	return extract.Limits{
 		MaxPixels: c.MaxPixels, MaxSide: c.MaxSide, MaxFrames: c.MaxFrames,
-		DecodeBytes: c.DecodeBytes, TotalPixels: 4 * c.MaxPixels, MaxTextSize: c.DecodeBytes / 8,
+		DecodeBytes: c.DecodeBytes, TotalPixels: 2 * c.MaxPixels, MaxTextSize: c.DecodeBytes / 8,
 	}
 }
 
@@ -93,6 +93,14 @@ func (h *Hasher) Close() error {
 		h.pool.Close()
 	}
 	return nil
+}
+
+// Stats says what the decoding children have cost; zero without children.
+func (h *Hasher) Stats() sandbox.Stats {
+	if h.pool == nil {
+		return sandbox.Stats{}
+	}
+	return h.pool.Stats()
 }
 
 // RunChild serves as a decoding child when the program was started as one, and

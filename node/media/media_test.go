@@ -16,8 +16,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tocsin-db/tocsin/node/media"
+	"github.com/tocsin-db/tocsin/node/media/extract"
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/spec/pdq"
 )
@@ -177,4 +179,50 @@ func TestACancelledContextEndsTheCall(t *testing.T) {
 	if _, err := newHasher(t, media.Config{}).Hash(ctx, bytes.NewReader(raw), ""); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
+}
+
+func TestDecodingThatTakesTooLongIsStopped(t *testing.T) {
+	raw := readFile(t, vectorDir+"/decoded/aaa-orig.jpg")
+	for _, inProcess := range []bool{false, true} {
+		h := newHasher(t, media.Config{InProcess: inProcess, Timeout: time.Nanosecond})
+		r, err := h.Hash(context.Background(), bytes.NewReader(raw), "")
+		if err != nil || r.Err == nil || r.Err.Code != extract.CodeTimeout {
+			t.Fatalf("%v %v", err, r.Err)
+		}
+		wantExact(t, r, raw)
+		if len(r.Unsupported) != 1 || r.Unsupported[0].Code != extract.CodeTimeout {
+			t.Errorf("unsupported %v", r.Unsupported)
+		}
+	}
+}
+
+func TestPixelLimitsComeFromTheConfiguration(t *testing.T) {
+	raw := readFile(t, vectorDir+"/exact/c-500x333.png")
+	for name, c := range map[string]struct {
+		conf media.Config
+		ok   bool
+	}{
+		"pixels enough": {media.Config{MaxPixels: 500 * 333}, true},
+		"pixels short":  {media.Config{MaxPixels: 500*333 - 1}, false},
+		"side enough":   {media.Config{MaxSide: 500}, true},
+		"side short":    {media.Config{MaxSide: 499}, false},
+		"memory enough": {media.Config{DecodeBytes: 500 * 333 * 4}, true},
+		"memory short":  {media.Config{DecodeBytes: 500*333*4 - 1}, false},
+	} {
+		r, err := newHasher(t, c.conf).Hash(context.Background(), bytes.NewReader(raw), "")
+		if err != nil || c.ok != (r.Err == nil) || !c.ok && r.Err.Code != spec.CodeTooLarge {
+			t.Errorf("%s: %v %v", name, err, r.Err)
+		}
+	}
+}
+
+func TestAClosedHasherStillGivesExactHashes(t *testing.T) {
+	h := media.New(media.Config{})
+	h.Close()
+	raw := readFile(t, vectorDir+"/exact/c-500x333.png")
+	r, err := h.Hash(context.Background(), bytes.NewReader(raw), "")
+	if err != nil || r.Err == nil || r.Err.Code != extract.CodeDecoder {
+		t.Fatalf("%v %v", err, r.Err)
+	}
+	wantExact(t, r, raw)
 }

@@ -133,6 +133,9 @@ func decodeError(ctx context.Context, err error) error {
 	if errors.As(err, &coded) {
 		return coded
 	}
+	if err == png.UnsupportedError("dimension overflow") {
+		return spec.Errorf(spec.CodeTooLarge, "the image has more pixels than can be counted")
+	}
 	if unsupported(err) {
 		return spec.Errorf(spec.CodeUnsupported, "no decoder reads this variant of the format: %w", err)
 	}

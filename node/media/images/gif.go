@@ -62,7 +62,15 @@ func (g *gifWalker) take(n int) ([]byte, error) {
 	b := make([]byte, n)
 	m, err := io.ReadFull(g.r, b)
 	g.at += int64(m)
-	return b, err
+	return b, early(err)
+}
+
+// early keeps io.EOF for the end of the last frame.
+func early(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // next finds the next frame; io.EOF after the last.
@@ -70,7 +78,7 @@ func (g *gifWalker) next() (f gifFrame, err error) {
 	for {
 		b, err := g.take(1)
 		if err != nil {
-			return f, io.ErrUnexpectedEOF
+			return f, err
 		}
 		switch b[0] {
 		case 0x3b:
@@ -139,7 +147,7 @@ func (g *gifWalker) blocks() error {
 		m, err := g.r.Discard(int(n[0]))
 		g.at += int64(m)
 		if err != nil {
-			return err
+			return early(err)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func startWith(conf Config, attr *syscall.SysProcAttr) (*child, error) {
 	defer peer.Close()
 	c := &child{conn: conn, stderr: new(tail)}
 	c.cmd = exec.Command(exe, childArg, strconv.FormatInt(conf.Memory, 10))
-	c.cmd.Env = []string{"GOMAXPROCS=1", "GOTRACEBACK=single", "GOMEMLIMIT=" + strconv.FormatInt(conf.Memory, 10)}
+	c.cmd.Env = []string{"GOMAXPROCS=1", "GOTRACEBACK=single", "GOMEMLIMIT=" + strconv.FormatInt(conf.Memory+32<<20, 10)}
 	c.cmd.Dir = "/"
 	c.cmd.Stderr = c.stderr
 	c.cmd.ExtraFiles = []*os.File{peer}
@@ -136,6 +136,14 @@ func (c *child) end() {
 	c.conn.Close()
 	c.cmd.Process.Kill()
 	c.cmd.Wait()
+}
+
+// peak is the largest resident memory of a child that has ended, in bytes.
+func (c *child) peak() int64 {
+	if use, ok := c.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		return use.Maxrss << 10
+	}
+	return 0
 }
 
 // bury ends a child that failed and says why it did.

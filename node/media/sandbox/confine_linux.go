@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	overhead   = 96 << 20 // of the runtime, beside the data of a request
-	addresses  = 8 << 30  // the runtime reserves far more than it uses
-	cpuSeconds = 120      // over the life of one child
-	files      = 16       // the socket, standard streams, poller, one file
+	overhead   = 160 << 20 // of the runtime, which maps its heap by 64 MiB, and the program's own data
+	addresses  = 8 << 30   // the runtime reserves far more than it uses
+	cpuSeconds = 120       // over the life of one child
+	files      = 16        // the socket, standard streams, poller, one file
 )
 
 // confine limits this process for good. It fails rather than serve unconfined.

@@ -21,7 +21,11 @@ type Pool struct {
 	slots  chan *child // nil: an empty place
 	closed chan struct{}
 	once   sync.Once
+	stats  counters
 }
+
+// Stats returns what the pool has seen so far.
+func (p *Pool) Stats() Stats { return p.stats.read() }
 
 // NewPool returns a pool. No process is started yet.
 func NewPool(c Config) *Pool {
@@ -45,10 +49,12 @@ func (p *Pool) Do(ctx context.Context, request []byte, file *os.File) ([]byte, e
 	answer, err := c.do(ctx, request, file)
 	if err != nil {
 		err = c.bury(ctx, err)
+		p.stats.failed.Add(1)
+		p.stats.ended(c.peak())
 		p.conf.Log.Warn("a media child was replaced", "cause", err)
 		c = nil
 	} else if c.spent(p.conf) {
-		c.end()
+		p.end(c)
 		c = nil
 	}
 	p.give(c)
@@ -81,15 +87,14 @@ func (p *Pool) started(c *child) (*child, error) {
 		p.slots <- nil
 		return nil, fmt.Errorf("starting a media child: %w", err)
 	}
+	p.stats.started.Add(1)
 	return c, nil
 }
 
 func (p *Pool) give(c *child) {
 	select {
 	case <-p.closed:
-		if c != nil {
-			c.end()
-		}
+		p.end(c)
 		c = nil
 	default:
 	}
@@ -102,9 +107,14 @@ func (p *Pool) Close() {
 	p.once.Do(func() {
 		close(p.closed)
 		for range p.conf.Children {
-			if c := <-p.slots; c != nil {
-				c.end()
-			}
+			p.end(<-p.slots)
 		}
 	})
+}
+
+func (p *Pool) end(c *child) {
+	if c != nil {
+		c.end()
+		p.stats.ended(c.peak())
+	}
 }

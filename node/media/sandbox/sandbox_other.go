@@ -29,3 +29,6 @@ func (*Pool) Do(context.Context, []byte, *os.File) ([]byte, error) {
 
 // Close does nothing.
 func (*Pool) Close() {}
+
+// Stats returns nothing.
+func (*Pool) Stats() Stats { return Stats{} }

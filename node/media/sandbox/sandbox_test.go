@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux && (amd64 || arm64)
+
+package sandbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tocsin-db/tocsin/node/media/sandbox"
+)
+
+func TestMain(m *testing.M) {
+	sandbox.RunChild(handle)
+	os.Exit(m.Run())
+}
+
+// handle does in the child what the request names.
+func handle(req []byte, file *os.File) []byte {
+	switch name := string(req); name {
+	case "echo":
+		raw, err := io.ReadAll(io.NewSectionReader(file, 0, 1<<20))
+		return fmt.Appendf(nil, "%s %v", raw, err)
+	case "pid":
+		return fmt.Append(nil, os.Getpid())
+	case "environment":
+		return fmt.Append(nil, len(os.Environ()))
+	case "memory":
+		var hold [][]byte
+		for range 64 {
+			b := make([]byte, 16<<20)
+			for i := 0; i < len(b); i += 4096 {
+				b[i] = 1
+			}
+			hold = append(hold, b)
+		}
+		return fmt.Append(nil, len(hold))
+	case "spin":
+		for n := 0; ; n++ {
+			if n < 0 {
+				return nil
+			}
+		}
+	case "exit":
+		os.Exit(3)
+	case "crash":
+		var p *int
+		go func() { *p = 1 }()
+		select {}
+	default:
+		return fmt.Append(nil, forbidden(name))
+	}
+	return nil
+}
+
+// forbidden tries what a child may not do and returns the error.
+func forbidden(name string) error {
+	var err error
+	switch name {
+	case "open":
+		_, err = os.Open("/etc/hostname")
+	case "create":
+		_, err = os.Create("/tmp/tocsin-sandbox-must-not-exist")
+	case "dial":
+		_, err = net.Dial("tcp", "127.0.0.1:9")
+	case "listen":
+		_, err = net.Listen("unix", "@tocsin-sandbox")
+	case "exec":
+		err = exec.Command("/bin/true").Run()
+	case "remove":
+		err = os.Remove("/tmp")
+	}
+	return err
+}
+
+func newPool(t *testing.T, c sandbox.Config) *sandbox.Pool {
+	p := sandbox.NewPool(c)
+	t.Cleanup(p.Close)
+	return p
+}
+
+func tempFile(t *testing.T, content string) *os.File {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if _, err := f.WriteString(content); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func do(t *testing.T, p *sandbox.Pool, req string) string {
+	t.Helper()
+	out, err := p.Do(context.Background(), []byte(req), tempFile(t, "bytes"))
+	if err != nil {
+		t.Fatalf("%s: %v", req, err)
+	}
+	return string(out)
+}
+
+func TestAChildReadsTheFileItIsGiven(t *testing.T) {
+	if got := do(t, newPool(t, sandbox.Config{}), "echo"); got != "bytes <nil>" {
+		t.Fatalf("%q", got)
+	}
+}
+
+func TestAChildMayNotTouchAnythingElse(t *testing.T) {
+	p := newPool(t, sandbox.Config{Children: 1})
+	for _, what := range []string{"open", "create", "dial", "listen", "exec", "remove"} {
+		if got := do(t, p, what); !containsNotPermitted(got) {
+			t.Errorf("%s: %s", what, got)
+		}
+	}
+	if _, err := os.Stat("/tmp/tocsin-sandbox-must-not-exist"); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the child created a file")
+	}
+	if got := do(t, p, "environment"); got != "3" {
+		t.Errorf("the child sees %s environment variables", got)
+	}
+}
+
+func containsNotPermitted(s string) bool {
+	const want = "operation not permitted"
+	return len(s) >= len(want) && s[len(s)-len(want):] == want
+}
+
+func TestMemoryIsLimited(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector needs more address space than the limit leaves")
+	}
+	p := newPool(t, sandbox.Config{Children: 1, Memory: 64 << 20})
+	if out, err := p.Do(context.Background(), []byte("memory"), tempFile(t, "")); !errors.Is(err, sandbox.ErrMemory) {
+		t.Fatalf("%s %v", out, err)
+	}
+	if got := do(t, p, "echo"); got != "bytes <nil>" {
+		t.Fatalf("after a death: %q", got)
+	}
+}
+
+func TestADeadChildCostsOneAnswer(t *testing.T) {
+	p := newPool(t, sandbox.Config{Children: 1})
+	for _, how := range []string{"exit", "crash"} {
+		first := do(t, p, "pid")
+		if _, err := p.Do(context.Background(), []byte(how), tempFile(t, "")); !errors.Is(err, sandbox.ErrDied) {
+			t.Errorf("%s: %v", how, err)
+		}
+		if do(t, p, "pid") == first {
+			t.Errorf("%s: the child lives", how)
+		}
+	}
+}
+
+func TestTheEndOfTheContextKillsTheChild(t *testing.T) {
+	p := newPool(t, sandbox.Config{Children: 1})
+	first := do(t, p, "pid")
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := p.Do(ctx, []byte("spin"), tempFile(t, "")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	if do(t, p, "pid") == first {
+		t.Fatal("the child lives")
+	}
+}
+
+func TestWaitingForAChildEndsWithTheContext(t *testing.T) {
+	p := newPool(t, sandbox.Config{Children: 1})
+	busy, release := context.WithCancel(context.Background())
+	started := make(chan error)
+	go func() {
+		_, err := p.Do(busy, []byte("spin"), tempFile(t, ""))
+		started <- err
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	for ctx.Err() == nil { // until the other call holds the only child
+		if _, err := p.Do(ctx, []byte("pid"), tempFile(t, "")); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+	}
+	release()
+	if err := <-started; !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+}
+
+func TestAChildServesManyAndIsReplaced(t *testing.T) {
+	p := newPool(t, sandbox.Config{Children: 1, Requests: 3})
+	seen := map[string]int{}
+	for range 9 {
+		seen[do(t, p, "pid")]++
+	}
+	if len(seen) != 3 {
+		t.Fatalf("nine requests, three each: %v", seen)
+	}
+}
+
+func TestManyCallersShareFewChildren(t *testing.T) {
+	p := newPool(t, sandbox.Config{Children: 2})
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for j := range 5 {
+				want := fmt.Sprintf("%d/%d", i, j)
+				f := tempFile(t, want)
+				if out, err := p.Do(context.Background(), []byte("echo"), f); err != nil || string(out) != want+" <nil>" {
+					t.Errorf("%s: %q %v", want, out, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestAClosedPoolRefuses(t *testing.T) {
+	p := sandbox.NewPool(sandbox.Config{})
+	do(t, p, "pid")
+	p.Close()
+	p.Close()
+	if _, err := p.Do(context.Background(), []byte("pid"), tempFile(t, "")); !errors.Is(err, sandbox.ErrClosed) {
+		t.Fatal(err)
+	}
+}

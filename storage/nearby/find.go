@@ -20,7 +20,7 @@ func (s *segment) find(h header, lane uint16, match func(pos, id uint32) bool) (
 
 // findRow returns the row number of a hash.
 func (s *segment) findRow(r *row) (id uint32, ok bool) {
-	s.find(s.header(0, r.band(0)), r.band(1), func(_, candidate uint32) bool {
+	s.find(s.directory.Load().header(0, r.band(0)), r.band(1), func(_, candidate uint32) bool {
 		if s.loadRow(candidate) == *r {
 			id, ok = candidate, true
 		}

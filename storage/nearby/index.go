@@ -5,6 +5,7 @@ package nearby
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -106,15 +107,23 @@ func (x *Index) roomy() (*segment, error) {
 	return x.grow()
 }
 
-// grow adds a segment. Where the system does not grant a reservation of full
-// size, a smaller one will do.
+// grow adds a segment.
 func (x *Index) grow() (*segment, error) {
-	var err error
+	s, err := x.reserve()
+	if err != nil {
+		return nil, err
+	}
+	s.start()
+	segments := append(slices.Clip(*x.segments.Load()), s)
+	x.segments.Store(&segments)
+	return s, nil
+}
+
+// reserve reserves the memory of a segment until the Index is unreachable.
+// Where the system does not grant the full size, a smaller one will do.
+func (x *Index) reserve() (s *segment, err error) {
 	for rowCap := x.rowCap; rowCap >= min(x.rowCap, 1<<12); rowCap /= 4 {
-		var s *segment
-		if s, err = newSegment(rowCap, x.readers); err == nil && s.start() {
-			segments := append((*x.segments.Load())[:len(*x.segments.Load()):len(*x.segments.Load())], s)
-			x.segments.Store(&segments)
+		if s, err = newSegment(rowCap, x.readers); err == nil {
 			runtime.AddCleanup(x, release, s.areas)
 			return s, nil
 		}

@@ -10,10 +10,10 @@ import (
 
 var kernels = func() (ks []kernel) {
 	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasBMI1 {
-		ks = append(ks, kernel{"avx512", scanner(scanAVX512), prefetchRows})
+		ks = append(ks, kernel{"avx512", scanner(scanAVX512), prefetchHeaders, prefetchRows})
 	}
 	if cpu.X86.HasAVX2 && cpu.X86.HasBMI1 {
-		ks = append(ks, kernel{"avx2", scanner(scanAVX2), prefetchRows})
+		ks = append(ks, kernel{"avx2", scanner(scanAVX2), prefetchHeaders, prefetchRows})
 	}
 	return append(ks, goKernel)
 }()
@@ -29,7 +29,11 @@ func scanner(f scanFunc) func(*units, []run, []uint32) (int, int) {
 	}
 }
 
-func prefetchRows(u *units, rows []uint64, ids []uint32) {
+func prefetchHeaders(d *directory, b int, q *row) {
+	prefetchHeadersAsm(&d.headers[b<<d.bits], int(q.band(b))>>(bandBits-d.bits), 1<<d.bits)
+}
+
+func prefetchRows(rows []uint64, ids []uint32) {
 	if len(ids) > 0 {
 		prefetchRowsAsm(&rows[0], &ids[0], len(ids))
 	}
@@ -38,11 +42,12 @@ func prefetchRows(u *units, rows []uint64, ids []uint32) {
 // prefetch brings near what addRow will write: it would wait for memory some
 // fifty times otherwise.
 func (s *segment) prefetch(r *row) {
+	d := s.directory.Load()
 	for b := range bandCount {
-		prefetchLine(unsafe.Pointer(&s.directory[b<<bandBits|int(r.band(b))]))
+		prefetchLine(unsafe.Pointer(&d.headers[d.at(b, r.band(b))]))
 	}
 	for b := range bandCount {
-		h := s.header(b, r.band(b))
+		h := d.header(b, r.band(b))
 		last := h.unit() + h.units() - 1
 		prefetchLine(unsafe.Pointer(&s.live[last]))
 		prefetchLine(unsafe.Pointer(&s.lanes[last*laneWords]))
@@ -56,6 +61,9 @@ func scanAVX512(lanes, ids *uint64, runs *run, n int, out *uint32, room int) (do
 
 //go:noescape
 func scanAVX2(lanes, ids *uint64, runs *run, n int, out *uint32, room int) (done, found int)
+
+//go:noescape
+func prefetchHeadersAsm(headers *uint32, at, size int)
 
 //go:noescape
 func prefetchRowsAsm(rows *uint64, ids *uint32, n int)

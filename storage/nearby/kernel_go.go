@@ -4,7 +4,14 @@ package nearby
 
 import "sync/atomic"
 
-var goKernel = kernel{name: "go", scan: scanGo, prefetch: func(*units, []uint64, []uint32) {}}
+// goKernel runs everywhere. Go has no way to prefetch; the processor still
+// overlaps the reads of independent loops.
+var goKernel = kernel{
+	name:            "go",
+	scan:            scanGo,
+	prefetchHeaders: func(*directory, int, *row) {},
+	prefetchRows:    func([]uint64, []uint32) {},
+}
 
 func scanGo(u *units, runs []run, out []uint32) (done, found int) {
 	for i := range runs {

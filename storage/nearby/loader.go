@@ -2,22 +2,164 @@
 
 package nearby
 
-// Loader fills an empty Index much faster than Add does, for the start of a
-// node. Add rows in any order from one goroutine, then call Finish; only then
-// does the index answer. Nothing else may write to the index meanwhile.
-type Loader struct{ x *Index }
+import (
+	"errors"
+	"hash/maphash"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
 
-// Loader starts a load. hint is about how many hashes are to come, or 0.
-func (x *Index) Loader(hint int) *Loader { return &Loader{x} }
+// Loader fills an empty Index much faster than Add does, for the start of a
+// node: it takes every pair first and then lays the buckets out in one go. It
+// is for one goroutine. The index answers, and may be added to, once Finish
+// has returned; until then it is empty.
+type Loader struct {
+	x        *Index
+	seed     maphash.Seed
+	segments []*segment
+	known    []knownRows // of each segment
+	waiting  []pair      // pairs whose place in known is being fetched
+	hint     int
+	pairs    int
+	finished bool
+}
+
+type pair struct {
+	row  row
+	hash uint64
+	ref  uint64
+}
+
+const loaderWaits = 32
+
+var (
+	errNotEmpty = errors.New("nearby: only an empty index can be loaded")
+	errFinished = errors.New("nearby: this load is finished")
+)
+
+// Loader starts a load. hint is about how many distinct hashes are to come, or
+// 0.
+func (x *Index) Loader(hint int) *Loader {
+	return &Loader{x: x, seed: maphash.MakeSeed(), hint: max(hint, 1024), waiting: make([]pair, 0, loaderWaits)}
+}
 
 // Add takes one pair, as Index.Add does.
-func (l *Loader) Add(hash *[32]byte, ref uint64) error { return l.x.Add(hash, ref) }
-
-// Finish makes everything added findable. progress, which may be nil, is told
-// how much of the work is done, from 0 to 1.
-func (l *Loader) Finish(progress func(done float64)) error {
-	if progress != nil {
-		progress(1)
+func (l *Loader) Add(hash *[32]byte, ref uint64) error {
+	if l.finished {
+		return errFinished
+	}
+	r := fromHash(hash)
+	h := maphash.Comparable(l.seed, r)
+	if n := len(l.known); n > 0 {
+		l.known[n-1].prefetch(h)
+	}
+	l.waiting = append(l.waiting, pair{r, h, ref})
+	if len(l.waiting) == loaderWaits {
+		return l.settle()
 	}
 	return nil
+}
+
+// settle gives the waiting pairs their rows.
+func (l *Loader) settle() error {
+	for i := range l.waiting {
+		if err := l.place(&l.waiting[i]); err != nil {
+			return err
+		}
+	}
+	l.waiting = l.waiting[:0]
+	return nil
+}
+
+func (l *Loader) place(p *pair) error {
+	for i := range l.known {
+		if id, ok := l.known[i].find(p); ok {
+			l.count(l.segments[i].addRef(id, p.ref))
+			return nil
+		}
+	}
+	s, err := l.current()
+	if err != nil {
+		return err
+	}
+	id := s.newRow()
+	s.storeRow(id, &p.row)
+	s.setRef(id, p.ref)
+	s.publishRow(id)
+	s.listed++
+	l.known[len(l.known)-1].add(p.hash, id)
+	l.count(true)
+	return nil
+}
+
+func (l *Loader) count(added bool) {
+	if added {
+		l.pairs++
+	}
+}
+
+// current returns the segment that takes the next row.
+func (l *Loader) current() (*segment, error) {
+	if n := len(l.segments); n > 0 && l.segments[n-1].rowTop.Load() < l.segments[n-1].rowCap {
+		return l.segments[n-1], nil
+	}
+	s, err := l.x.reserve()
+	if err != nil {
+		return nil, err
+	}
+	if l.hint >= hugeFrom {
+		s.useHugePages()
+	}
+	l.segments = append(l.segments, s)
+	l.known = append(l.known, newKnownRows(s, l.seed, min(l.hint, int(s.rowCap))))
+	return s, nil
+}
+
+// Finish makes everything that was added findable. progress, which may be
+// nil, is told how much of the work is done, from 0 to 1.
+func (l *Loader) Finish(progress func(done float64)) error {
+	if l.finished {
+		return errFinished
+	}
+	if err := l.settle(); err != nil {
+		return err
+	}
+	l.finished = true
+	l.known = nil
+	l.x.writing.Lock()
+	defer l.x.writing.Unlock()
+	if len(*l.x.segments.Load()) > 0 {
+		return errNotEmpty
+	}
+	l.layOut(progress)
+	l.x.segments.Store(&l.segments)
+	l.x.pairs.Store(int64(l.pairs))
+	return nil
+}
+
+// layOut builds the bands of all segments on all processors.
+func (l *Loader) layOut(progress func(done float64)) {
+	all := int64(len(l.segments) * bandCount)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	finished := 0
+	for _, s := range l.segments {
+		s.directory.Store(s.newDirectory(bitsFor(s.listed)))
+	}
+	for range min(runtime.GOMAXPROCS(0), int(all)) {
+		wg.Go(func() {
+			var w bandWork
+			for i := next.Add(1) - 1; i < all; i = next.Add(1) - 1 {
+				w.layOut(l.segments[i/bandCount], int(i%bandCount), &mu)
+				mu.Lock()
+				if finished++; progress != nil {
+					progress(float64(finished) / float64(all))
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -90,3 +90,5 @@ func mustAdd(t *testing.T, x *Index, h [32]byte, ref uint64) {
 		t.Fatal(err)
 	}
 }
+
+func withRowCap(n uint32) Option { return func(s *settings) { s.rowCap = n } }

@@ -36,35 +36,3 @@ var plans = func() (all [MaxIndexed + 1]plan) {
 	}
 	return all
 }()
-
-// run is one block to scan for lanes that differ from want in at most most
-// bits.
-type run struct {
-	unit  uint32
-	units uint32
-	want  uint16
-	most  uint16
-	_     uint32
-}
-
-// runs appends the blocks that a query has to scan.
-func (s *segment) runs(q *row, p *plan, dst []run) []run {
-	for b := range p {
-		if p[b].share == 0 {
-			continue
-		}
-		v, want, most := q.band(b), q.band((b+1)%bandCount), p[b].most
-		own := s.header(b, v)
-		dst = append(dst, run{unit: own.unit(), units: own.units(), want: want, most: most})
-		if p[b].share == 1 {
-			continue
-		}
-		for bit := range bandBits {
-			// A neighbour in the same block was scanned with the value itself.
-			if h := s.header(b, v^1<<bit); h != own {
-				dst = append(dst, run{unit: h.unit(), units: h.units(), want: want, most: most - 1})
-			}
-		}
-	}
-	return dst
-}

@@ -2,25 +2,22 @@
 
 package nearby
 
-// splitBit returns the bit of a band that tells the two halves of a block at
-// depth apart.
-func splitBit(depth uint8) uint { return uint(bandBits - 1 - depth) }
-
 // addPosting lists row id in band b. The caller made sure that there is room.
 func (s *segment) addPosting(b int, r *row, id uint32) {
 	v, lane := r.band(b), r.band((b+1)%bandCount)
+	d := s.directory.Load()
 	for {
-		h := s.header(b, v)
+		h := d.header(b, v)
 		if pos, ok := s.freeLane(h); ok {
 			s.setLane(pos, lane)
 			s.setID(pos, id)
 			s.live[pos/unitLanes]++
 			return
 		}
-		if depth := s.depth[b<<bandBits|int(v)]; depth < bandBits {
-			s.split(b, v, depth)
+		if depth := d.depth[d.at(b, v)]; uint(depth) < d.bits {
+			s.split(d, b, v)
 		} else {
-			s.grow(b, v)
+			s.grow(d, b, v)
 		}
 	}
 }
@@ -75,9 +72,9 @@ func (s *segment) postings(h header, yield func(pos, id uint32)) {
 
 // split divides a full block in two by the next bit of the band's value. The
 // old one stays as it is for readers that are in it.
-func (s *segment) split(b int, v uint16, depth uint8) {
-	old := s.header(b, v)
-	bit := splitBit(depth)
+func (s *segment) split(d *directory, b int, v uint16) {
+	old, depth := d.header(b, v), d.depth[d.at(b, v)]
+	bit := uint(bandBits - 1 - depth)
 	side := func(id uint32) int {
 		return int(s.rows[4*id+uint32(b>>2)]>>(uint(b&3*bandBits)+bit)) & 1
 	}
@@ -93,53 +90,56 @@ func (s *segment) split(b int, v uint16, depth uint8) {
 		s.push(halves[i], n[i], s.lane(pos), id)
 		n[i]++
 	})
-	s.point(b, v&^(1<<bit), depth+1, halves[0])
-	s.point(b, v|1<<bit, depth+1, halves[1])
+	d.point(b, v&^(1<<bit), depth+1, halves[0])
+	d.point(b, v|1<<bit, depth+1, halves[1])
 	s.retireBlock(old)
 }
 
 // grow gives a full block more units, in place where the memory behind it is
 // free.
-func (s *segment) grow(b int, v uint16) {
-	old := s.header(b, v)
+func (s *segment) grow(d *directory, b int, v uint16) {
+	old := d.header(b, v)
 	code := larger(old.code())
 	more := unitsOf[code] - old.units()
 	if end := old.unit() + old.units(); s.extend(end, more) {
 		s.clear(end, more)
 		clear(s.live[end : end+more])
-		s.point(b, v, bandBits, newHeader(old.unit(), code))
+		d.point(b, v, d.depth[d.at(b, v)], newHeader(old.unit(), code))
 		return
 	}
-	s.move(b, v, old, code)
+	s.move(d, b, v, code)
 }
 
 // move copies a block's postings into a new one of another size.
-func (s *segment) move(b int, v uint16, old header, code uint8) {
+func (s *segment) move(d *directory, b int, v uint16, code uint8) {
+	old := d.header(b, v)
 	fresh := s.block(code)
 	n := uint32(0)
 	s.postings(old, func(pos, id uint32) {
 		s.push(fresh, n, s.lane(pos), id)
 		n++
 	})
-	s.point(b, v, s.depth[b<<bandBits|int(v)], fresh)
+	d.point(b, v, d.depth[d.at(b, v)], fresh)
 	s.retireBlock(old)
 }
 
 // removePosting takes row id out of band b.
 func (s *segment) removePosting(b int, r *row, id uint32) {
 	v, lane := r.band(b), r.band((b+1)%bandCount)
-	h := s.header(b, v)
+	d := s.directory.Load()
+	h := d.header(b, v)
 	pos, ok := s.find(h, lane, func(_, other uint32) bool { return other == id })
 	if !ok {
 		panic("nearby: a listed hash is missing from one of its buckets")
 	}
 	s.setID(pos, noRow)
 	s.live[pos/unitLanes]--
-	s.shrink(b, v, h)
+	s.shrink(d, b, v)
 }
 
 // shrink moves the postings of a block that is mostly empty to a smaller one.
-func (s *segment) shrink(b int, v uint16, h header) {
+func (s *segment) shrink(d *directory, b int, v uint16) {
+	h := d.header(b, v)
 	units := h.units()
 	if units == 1 {
 		return
@@ -149,6 +149,6 @@ func (s *segment) shrink(b int, v uint16, h header) {
 		live += uint32(n)
 	}
 	if live <= (units-units/8-1)*unitLanes-unitLanes/2 && s.canTake(1) {
-		s.move(b, v, h, codeFor(max(1, (live+unitLanes-1)/unitLanes)))
+		s.move(d, b, v, codeFor(max(1, (live+unitLanes-1)/unitLanes)))
 	}
 }

@@ -17,6 +17,28 @@ next:
 	JNZ  next
 	RET
 
+// func prefetchHeadersAsm(headers *uint32, at, size int)
+// A line holds 16 headers, so the neighbours of the lowest four bits come with
+// the header itself.
+TEXT ·prefetchHeadersAsm(SB), NOSPLIT, $0-24
+	MOVQ headers+0(FP), SI
+	MOVQ at+8(FP), AX
+	MOVQ size+16(FP), CX
+	PREFETCHT0 (SI)(AX*4)
+	MOVQ $16, DX
+
+neighbour:
+	CMPQ DX, CX
+	JGE  out
+	MOVQ AX, BX
+	XORQ DX, BX
+	PREFETCHT0 (SI)(BX*4)
+	SHLQ $1, DX
+	JMP  neighbour
+
+out:
+	RET
+
 // func prefetchLine(p unsafe.Pointer)
 TEXT ·prefetchLine(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), AX

@@ -8,14 +8,15 @@ import "sync"
 type scratch struct {
 	seat uint32
 	runs []run
-	out  []uint32 // positions that passed the filter, then row numbers
+	out  []uint32 // positions that passed the filter
+	ids  []uint32 // row numbers to compare
 	seen seenSet
 }
 
 const outSize = 4096
 
 var scratches = sync.Pool{New: func() any {
-	return &scratch{runs: make([]run, 0, 17*bandCount+runsAhead), out: make([]uint32, outSize)}
+	return &scratch{runs: make([]run, 0, 17*bandCount+2*runsAhead), out: make([]uint32, outSize)}
 }}
 
 // seenSet is a set of row numbers that is cheap to empty.

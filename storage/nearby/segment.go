@@ -20,11 +20,14 @@ const (
 // the 16 bands, a directory of buckets of postings. One goroutine writes.
 type segment struct {
 	heap
-	directory []uint32 // header of bucket v of band b at b<<16 | v
-	depth     []uint8  // how many leading bits the values in its block share
-	rows      []uint64 // four words each
-	refs      []uint64 // the ref of each row, noRef or manyRefs
-	lists     refLists
+	directory   atomic.Pointer[directory]
+	headerSpace []uint32
+	depthSpace  []uint8
+
+	rows   []uint64 // four words each
+	refs   []uint64 // the ref of each row, noRef or manyRefs
+	lists  refLists
+	listed int // rows that are listed
 
 	rowTop  atomic.Uint32 // rows from here on were never used
 	rowCap  uint32
@@ -45,8 +48,8 @@ func newSegment(rowCap uint32, readers *epoch.Domain) (*segment, error) {
 	s.lanes = reserve[uint64](s, int(unitCap)*laneWords, &err)
 	s.ids = reserve[uint64](s, int(unitCap)*idWords, &err)
 	s.live = reserve[uint8](s, int(unitCap)+1, &err)
-	s.directory = reserve[uint32](s, bandCount<<bandBits, &err)
-	s.depth = reserve[uint8](s, bandCount<<bandBits, &err)
+	s.headerSpace = reserve[uint32](s, directoryWords, &err)
+	s.depthSpace = reserve[uint8](s, directoryWords, &err)
 	s.rows = reserve[uint64](s, int(rowCap)*4, &err)
 	s.refs = reserve[uint64](s, int(rowCap), &err)
 	if err != nil {
@@ -88,31 +91,12 @@ func (s *segment) useHugePages() {
 }
 
 // start gives every band one empty block.
-func (s *segment) start() bool {
+func (s *segment) start() {
+	d := s.newDirectory(fewestBits)
 	for b := range bandCount {
-		unit, ok := s.take(1)
-		if !ok {
-			return false
-		}
-		s.clear(unit, 1)
-		s.point(b, 0, 0, newHeader(unit, 1))
+		d.point(b, 0, 0, s.block(1))
 	}
-	return true
-}
-
-func (s *segment) header(b int, v uint16) header {
-	return header(atomic.LoadUint32(&s.directory[b<<bandBits|int(v)]))
-}
-
-// point makes every bucket that shares the depth leading bits of v find its
-// postings at h.
-func (s *segment) point(b int, v uint16, depth uint8, h header) {
-	span := 1 << (bandBits - depth)
-	from := b<<bandBits | int(v)&^(span-1)
-	for i := from; i < from+span; i++ {
-		atomic.StoreUint32(&s.directory[i], uint32(h))
-		s.depth[i] = depth
-	}
+	s.directory.Store(d)
 }
 
 func (s *segment) loadRow(id uint32) (r row) {
@@ -133,5 +117,5 @@ func (s *segment) storeRow(id uint32, r *row) {
 func (s *segment) memory() int {
 	const perUnit = laneWords*8 + idWords*8 + 1
 	const perRow = 4*8 + 8
-	return int(s.top)*perUnit + int(s.rowTop.Load())*perRow + len(s.directory)*5
+	return int(s.top)*perUnit + int(s.rowTop.Load())*perRow + len(s.directory.Load().headers)*2*5
 }

@@ -20,6 +20,7 @@ func (s *segment) full() bool {
 
 // addRow lists a hash that is not there yet. The segment must not be full.
 func (s *segment) addRow(r *row, ref uint64) {
+	s.enlarge()
 	s.prefetch(r)
 	id := s.newRow()
 	s.storeRow(id, r)
@@ -28,6 +29,7 @@ func (s *segment) addRow(r *row, ref uint64) {
 	for b := range bandCount {
 		s.addPosting(b, r, id)
 	}
+	s.listed++
 }
 
 // newRow returns an unused row number.
@@ -104,4 +106,5 @@ func (s *segment) removeRow(id uint32, r *row) {
 	}
 	s.lists.m.Delete(id)
 	s.retireRow(id)
+	s.listed--
 }

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nearby
+
+import "sync/atomic"
+
+// directory finds the block of a bucket by the leading bits of its value. It
+// has as many bits as the number of hashes asks for, so that a small index
+// has few and well-filled blocks, and never shrinks. A block whose values
+// share fewer bits than that stands in several places.
+type directory struct {
+	bits    uint
+	headers []uint32 // of bucket v of band b at b<<bits | v>>(16-bits)
+	depth   []uint8  // how many leading bits the values in its block share
+}
+
+const (
+	fewestBits = 4
+	// rowsPerBucket is how many hashes a bucket has on average before the
+	// directory doubles: a unit and a quarter.
+	rowsPerBucket = 40
+)
+
+// directoryWords is the memory of all directories that a segment can have,
+// one after the other: twice that of the largest.
+const directoryWords = 2 * bandCount << bandBits
+
+func (s *segment) newDirectory(bits uint) *directory {
+	from, n := bandCount<<bits, bandCount<<bits // those with fewer bits come before
+	return &directory{bits, s.headerSpace[from:][:n:n], s.depthSpace[from:][:n:n]}
+}
+
+func (d *directory) at(b int, v uint16) int { return b<<d.bits | int(v)>>(bandBits-d.bits) }
+
+func (d *directory) header(b int, v uint16) header {
+	return header(atomic.LoadUint32(&d.headers[d.at(b, v)]))
+}
+
+// point makes every bucket that shares the depth leading bits of v find its
+// postings at h.
+func (d *directory) point(b int, v uint16, depth uint8, h header) {
+	span := 1 << (d.bits - uint(depth))
+	from := d.at(b, v) &^ (span - 1)
+	for i := from; i < from+span; i++ {
+		atomic.StoreUint32(&d.headers[i], uint32(h))
+		d.depth[i] = depth
+	}
+}
+
+// bitsFor returns how many bits the directory of so many hashes has.
+func bitsFor(hashes int) uint {
+	bits := uint(fewestBits)
+	for bits < bandBits && hashes >= rowsPerBucket<<bits {
+		bits++
+	}
+	return bits
+}
+
+// enlarge doubles the directory when the segment has outgrown it. Searches
+// that hold the old one go on with it: its blocks stay until they leave.
+func (s *segment) enlarge() {
+	old := s.directory.Load()
+	if old.bits >= bitsFor(s.listed) {
+		return
+	}
+	d := s.newDirectory(old.bits + 1)
+	for i := range d.headers {
+		d.headers[i], d.depth[i] = old.headers[i/2], old.depth[i/2]
+	}
+	s.directory.Store(d)
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package nearby
+
+import "sync"
+
+// bandWork lays out one band after the other. Its memory is used again.
+type bandWork struct {
+	counts [1 << bandBits]uint32 // postings of each bucket, then the next position
+	items  []item
+}
+
+// item is a posting on its way: row number, value and lane.
+type item uint64
+
+func newItem(id uint32, v, lane uint16) item {
+	return item(id)<<32 | item(v)<<16 | item(lane)
+}
+
+func (i item) id() uint32   { return uint32(i >> 32) }
+func (i item) value() int   { return int(i >> 16 & 0xffff) }
+func (i item) lane() uint16 { return uint16(i) }
+
+// layOut gives band b of a segment its blocks, in the order of the buckets so
+// that neighbours lie near each other. heap guards what the bands share.
+func (w *bandWork) layOut(s *segment, b int, heap *sync.Mutex) {
+	d := s.directory.Load()
+	shift := bandBits - d.bits
+	buckets := w.counts[:1<<d.bits]
+	s.countBand(b, shift, buckets)
+	w.partition(s, b, shift, buckets)
+
+	total := uint32(0)
+	for _, n := range buckets {
+		total += blockUnits(n)
+	}
+	heap.Lock()
+	unit := s.top
+	s.top += total
+	heap.Unlock()
+	s.clear(unit, total)
+
+	for i, n := range buckets {
+		size := codeFor(blockUnits(n))
+		d.headers[b<<d.bits|i] = uint32(newHeader(unit, size))
+		d.depth[b<<d.bits|i] = uint8(d.bits)
+		s.fillCounts(unit, n)
+		buckets[i] = unit * unitLanes
+		unit += unitsOf[size]
+	}
+	for _, it := range w.items {
+		next := &buckets[it.value()>>shift]
+		s.setLanePlain(*next, it.lane())
+		s.setIDPlain(*next, it.id())
+		*next++
+	}
+}
+
+// blockUnits returns the size of a block for n postings.
+func blockUnits(n uint32) uint32 {
+	return unitsOf[codeFor(max(1, (n+unitLanes-1)/unitLanes))]
+}
+
+// fillCounts notes that the units of a block hold n rows.
+func (s *segment) fillCounts(unit, n uint32) {
+	for ; n > unitLanes; unit, n = unit+1, n-unitLanes {
+		s.live[unit] = unitLanes
+	}
+	s.live[unit] = uint8(n)
+}
+
+func (s *segment) countBand(b int, shift uint, counts []uint32) {
+	clear(counts)
+	for id := range s.rowTop.Load() {
+		if rowNumberOK(id) {
+			counts[s.bandOf(id, b)>>shift]++
+		}
+	}
+}
+
+func (s *segment) bandOf(id uint32, b int) uint16 {
+	return uint16(s.rows[4*id+uint32(b>>2)] >> (b & 3 * bandBits))
+}
+
+// partition puts the band's postings in the order of the upper 8 bits of
+// their values, so that filling the blocks stays within the cache.
+func (w *bandWork) partition(s *segment, b int, shift uint, counts []uint32) {
+	if cap(w.items) < s.listed {
+		w.items = make([]item, s.listed)
+	}
+	w.items = w.items[:s.listed]
+	var starts [256]uint32
+	perPart := max(1, len(counts)/256)
+	sum := uint32(0)
+	for i := range counts {
+		if i%perPart == 0 {
+			starts[i/perPart] = sum
+		}
+		sum += counts[i]
+	}
+	next := (b + 1) % bandCount
+	for id := range s.rowTop.Load() {
+		if rowNumberOK(id) {
+			v := s.bandOf(id, b)
+			at := &starts[int(v>>shift)/perPart]
+			w.items[*at] = newItem(id, v, s.bandOf(id, next))
+			*at++
+		}
+	}
+}
+
+// Nobody else sees the blocks yet, so their parts are written as they are.
+
+func (u *units) setLanePlain(pos uint32, lane uint16) {
+	change(&u.lanes[pos>>2], pos&3*16, 0xffff, uint64(lane))
+}
+
+func (u *units) setIDPlain(pos, id uint32) {
+	g := pos >> 3 * 3
+	change(&u.ids[g+pos>>2&1], pos&3*16, 0xffff, uint64(id&0xffff))
+	change(&u.ids[g+2], pos&7*8, 0xff, uint64(id>>16))
+}
+
+func change(word *uint64, shift uint32, mask, bits uint64) {
+	*word = *word&^(mask<<shift) | bits<<shift
+}

@@ -134,14 +134,21 @@ func (f *fsm) settle(meta Applied, force bool) error {
 	if err == nil && (force || meta.Index > f.cur.Index) {
 		_, err = f.commit(nil, meta)
 	}
+	at := f.cur.Index
 	f.mu.Unlock()
 	if err != nil {
 		return err
 	}
+	return f.sync(at)
+}
+
+// sync makes the database durable and notes in the raft log how far it is, so
+// that a database which went back is noticed at the next start.
+func (f *fsm) sync(at uint64) error {
 	if err := f.store.Sync(); err != nil {
 		return f.brk.trip(failed("sync the database", err))
 	}
-	return nil
+	return f.log.setFloor(at)
 }
 
 // Restore replaces the database by an installed snapshot.
@@ -167,10 +174,7 @@ func (f *fsm) install(src *installed) error {
 	if src.meta.Index <= f.cur.Index {
 		// We hold this already and never go back, but raft will drop its log
 		// up to here.
-		if err := f.store.Sync(); err != nil {
-			return f.brk.trip(failed("sync the database", err))
-		}
-		return nil
+		return f.sync(f.cur.Index)
 	}
 	if err := f.store.Import(src, src.meta); err != nil {
 		return fmt.Errorf("import the snapshot: %w", err)
@@ -180,6 +184,9 @@ func (f *fsm) install(src *installed) error {
 		return f.brk.trip(corrupt("import a snapshot", "the database says index %d, not %d", f.cur.Index, src.meta.Index))
 	}
 	f.done.advance(f.cur.Index)
+	if err := f.log.setFloor(f.cur.Index); err != nil {
+		return err
+	}
 	return f.dropDivergent()
 }
 

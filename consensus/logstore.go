@@ -217,3 +217,20 @@ func (s *logStore) GetUint64(key []byte) (uint64, error) {
 	}
 	return binary.BigEndian.Uint64(val), nil
 }
+
+// number is GetUint64 with 0 for an absent key.
+func (s *logStore) number(key []byte) (uint64, error) {
+	n, err := s.GetUint64(key)
+	if err != nil && err.Error() == notFound {
+		return 0, nil
+	}
+	return n, err
+}
+
+var keyFloor = []byte("tocsin.floor")
+
+// floor is an entry up to which the database was durable at some time, and
+// which a sound database therefore never lacks.
+func (s *logStore) floor() (uint64, error) { return s.number(keyFloor) }
+
+func (s *logStore) setFloor(index uint64) error { return s.SetUint64(keyFloor, index) }

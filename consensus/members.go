@@ -32,7 +32,7 @@ func (n *Node) Reconcile(ctx context.Context, want []string) error {
 	if len(want) == 0 {
 		return spec.Errorf(spec.CodeUsage, "a consortium needs at least one sequencer")
 	}
-	m := &membership{n: n, want: want, kept: make(map[raft.ServerID]time.Time)}
+	m := &membership{n: n, want: want, kept: make(map[raft.ServerID]time.Time), asked: make(map[string]time.Time)}
 	poll := time.NewTicker(n.cfg.heartbeat() / 4)
 	defer poll.Stop()
 	for {
@@ -61,11 +61,12 @@ func (n *Node) Reconcile(ctx context.Context, want []string) error {
 
 // membership is one run of Reconcile.
 type membership struct {
-	n    *Node
-	want []string
-	kept map[raft.ServerID]time.Time // since when a new server keeps up
-	conf raft.Configuration
-	at   uint64 // index of conf: a change based on an older one is refused
+	n     *Node
+	want  []string
+	kept  map[raft.ServerID]time.Time // since when a new server keeps up
+	asked map[string]time.Time        // since when a server is to be removed
+	conf  raft.Configuration
+	at    uint64 // index of conf: a change based on an older one is refused
 }
 
 // step makes at most one change. It returns what is still missing, or "".
@@ -168,15 +169,22 @@ func (m *membership) leaving() (id string, safe bool) {
 	return voter, voter != "" && m.quorumWithout(voter)
 }
 
-// quorumWithout reports whether the voters left without id can commit.
+// quorumWithout reports whether the voters left without id can commit: only
+// those count that have answered since the question came up.
 func (m *membership) quorumWithout(id string) bool {
+	asked, ok := m.asked[id]
+	if !ok {
+		asked = time.Now()
+		m.asked[id] = asked
+	}
 	voters, answer := 0, 0
 	for _, s := range m.conf.Servers {
 		if s.Suffrage != raft.Voter || string(s.ID) == id {
 			continue
 		}
 		voters++
-		if string(s.ID) == m.n.cfg.ID || m.fresh(m.n.gate.peer(s.ID, m.n.raft.CurrentTerm())) {
+		p := m.n.gate.peer(s.ID, m.n.raft.CurrentTerm())
+		if string(s.ID) == m.n.cfg.ID || (m.fresh(p) && p.heard.After(asked)) {
 			answer++
 		}
 	}

@@ -170,10 +170,8 @@ func (n *Node) shutdown(ctx context.Context) error {
 	if err := n.brk.err(); err != nil {
 		return errors.Join(err, n.log.backend.Close())
 	}
-	if err := n.store.Sync(); err != nil {
-		return errors.Join(fmt.Errorf("sync the database: %w", err), n.log.backend.Close())
-	}
-	return n.log.backend.Close()
+	n.brk.armed.Store(false) // what fails now is returned
+	return errors.Join(n.fsm.sync(n.Applied()), n.log.backend.Close())
 }
 
 // Transfer hands leadership to the follower that is furthest. It returns when

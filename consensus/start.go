@@ -30,6 +30,10 @@ func check(f *fsm, log *logStore) error {
 	if err != nil {
 		return err
 	}
+	floor, err := log.floor()
+	if err != nil {
+		return err
+	}
 	at := f.cur
 	if at.Index > 0 {
 		if err := checkConf(at.Conf); err != nil {
@@ -40,8 +44,8 @@ func check(f *fsm, log *logStore) error {
 	case term < at.Term:
 		// Without its term and vote this node could vote twice.
 		return corrupt(op, "the database is at term %d and the raft log at term %d: the raft log was lost or rolled back", at.Term, term)
-	case first > at.Index+1:
-		return corrupt(op, "the database ends at entry %d and the raft log begins at %d: the database was lost or rolled back", at.Index, first)
+	case at.Index < floor || first > at.Index+1:
+		return corrupt(op, "the database ends at entry %d, was at %d and the raft log begins at %d: the database was lost or rolled back", at.Index, floor, first)
 	case last == 0 || first == at.Index+1:
 		return nil
 	}
@@ -55,23 +59,13 @@ func check(f *fsm, log *logStore) error {
 		return nil
 	}
 	// The database came by a snapshot that these entries preceded.
-	return dropLog(f, log)
-}
-
-func dropLog(f *fsm, log *logStore) error {
-	if err := f.store.Sync(); err != nil {
-		return failed("sync the database", err)
+	if err := f.sync(at.Index); err != nil {
+		return err
 	}
 	return log.drop()
 }
 
-func currentTerm(log *logStore) (uint64, error) {
-	term, err := log.GetUint64(keyTerm)
-	if err != nil && err.Error() == notFound {
-		return 0, nil
-	}
-	return term, err
-}
+func currentTerm(log *logStore) (uint64, error) { return log.number(keyTerm) }
 
 // bootstrap writes the founding configuration as entry 1 when this node is one
 // of the founders and holds nothing yet. All founders write the same entry. A

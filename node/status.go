@@ -95,3 +95,9 @@ func Version() string {
 }
 
 var _ api.Backend = (*Node)(nil)
+
+// LogSize is the number of leaves in this node's log.
+func (n *Node) LogSize() uint64 { return n.store.Size() }
+
+// LogRoot is the RFC 6962 root over this node's log.
+func (n *Node) LogRoot() spec.Hash { return n.store.Head().Root }

@@ -237,10 +237,10 @@ func (c *Consortium) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Await asks again and again, a few milliseconds apart, until ok holds, and
+// Await asks again and again, half a millisecond apart, until ok holds, and
 // returns early with an error of ok or of ctx.
 func Await(ctx context.Context, ok func() (bool, error)) error {
-	t := time.NewTicker(2 * time.Millisecond)
+	t := time.NewTicker(500 * time.Microsecond)
 	defer t.Stop()
 	for {
 		if done, err := ok(); done || err != nil {

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// form is the file. A nil field was not in it.
+type form struct {
+	Listen       *[]string           `toml:"listen"`
+	HTTP         *string             `toml:"http"`
+	Profile      *string             `toml:"profile"`
+	LogLevel     *string             `toml:"log_level"`
+	LogFormat    *string             `toml:"log_format"`
+	MaxFileBytes *int64              `toml:"max_file_bytes"`
+	Peers        map[string][]string `toml:"peers"`
+}
+
+// parse reads the file strictly.
+func parse(path string, data []byte) (layer, error) {
+	var syntax map[string]any
+	if err := toml.Unmarshal(data, &syntax); err != nil {
+		return nil, located(path, err, nil)
+	}
+	var f form
+	d := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil {
+		return nil, located(path, err, settingOf)
+	}
+	if _, ok := syntax["peers"]; ok && f.Peers == nil {
+		f.Peers = map[string][]string{} // the decoder leaves an empty table nil
+	}
+	if where, wrong := f.check(); wrong != nil {
+		row, column := position(data, where)
+		return nil, spec.Errorf(spec.CodeConfig, "%s, line %d, column %d: %s takes %s", path, row, column, where.name(), wrong.takes)
+	}
+	return f.layer(), nil
+}
+
+// settingOf returns the setting at the beginning of a key.
+func settingOf(key []string) *setting {
+	for i := range settings {
+		if len(key) > 0 && key[0] == settings[i].name {
+			return &settings[i]
+		}
+	}
+	return nil
+}
+
+// located turns what the decoder says into one sentence with its place. of finds
+// the setting whose value is of a wrong type; it is nil for errors of syntax.
+func located(path string, err error, of func([]string) *setting) error {
+	var unknown *toml.StrictMissingError
+	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
+		e := &unknown.Errors[0]
+		row, column := e.Position()
+		return spec.Errorf(spec.CodeConfig, "%s, line %d, column %d: there is no setting %q", path, row, column, strings.Join(e.Key(), "."))
+	}
+	var e *toml.DecodeError
+	if !errors.As(err, &e) {
+		return spec.Errorf(spec.CodeConfig, "%s: %s", path, oneLine(err))
+	}
+	sentence := oneLine(e)
+	if of != nil {
+		if s := of(e.Key()); s != nil {
+			sentence = strings.Join(e.Key(), ".") + " takes " + s.takes
+		}
+	}
+	row, column := e.Position()
+	return spec.Errorf(spec.CodeConfig, "%s, line %d, column %d: %s", path, row, column, sentence)
+}
+
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(strings.TrimPrefix(err.Error(), "toml: ")), " ")
+}
+
+// check returns the first value that is not one of its setting, and where it is.
+func (f *form) check() (place, *setting) {
+	single := []struct {
+		name  string
+		value *string
+	}{{"http", f.HTTP}, {"profile", f.Profile}, {"log_level", f.LogLevel}, {"log_format", f.LogFormat}}
+	for _, s := range single {
+		at := settingOf([]string{s.name})
+		if s.value != nil {
+			if _, err := at.parse(*s.value); err != nil {
+				return place{key: []string{s.name}}, at
+			}
+		}
+	}
+	if f.MaxFileBytes != nil {
+		if _, err := parseBytes(fmt.Sprint(*f.MaxFileBytes)); err != nil {
+			return place{key: []string{"max_file_bytes"}}, settingOf([]string{"max_file_bytes"})
+		}
+	}
+	if f.Listen != nil {
+		if i := firstBad(*f.Listen); i >= 0 {
+			return place{[]string{"listen"}, i}, settingOf([]string{"listen"})
+		}
+	}
+	return f.checkPeers()
+}
+
+func (f *form) checkPeers() (place, *setting) {
+	for id, addresses := range f.Peers {
+		i := firstBad(addresses)
+		if checkOrganisation(id) != nil || i >= 0 {
+			return place{[]string{"peers", id}, max(i, 0)}, settingOf([]string{"peers"})
+		}
+	}
+	return place{}, nil
+}
+
+// firstBad returns the place of the first that is not a multiaddr, or -1.
+func firstBad(addresses []string) int {
+	for i, a := range addresses {
+		if checkMultiaddr(a) != nil {
+			return i
+		}
+	}
+	return -1
+}
+
+func (f *form) layer() layer {
+	l := layer{}
+	set(l, "listen", f.Listen)
+	set(l, "http", f.HTTP)
+	set(l, "profile", f.Profile)
+	set(l, "log_level", f.LogLevel)
+	set(l, "log_format", f.LogFormat)
+	set(l, "max_file_bytes", f.MaxFileBytes)
+	if f.Peers != nil {
+		peers := map[string]any{}
+		for id, addresses := range f.Peers {
+			peers[id] = addresses
+		}
+		l["peers"] = peers
+	}
+	return l
+}
+
+func set[T any](l layer, name string, v *T) {
+	if v != nil {
+		l[name] = *v
+	}
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"errors"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/multiformats/go-multiaddr"
+)
+
+// A setting is one key of the file. Its variable is TOCSIN_ and its name in
+// capitals, its flag the name with hyphens.
+type setting struct {
+	name  string
+	takes string                    // ends the sentence "NAME takes …"
+	parse func(string) (any, error) // of a variable or flag; nil: only in the file
+}
+
+var settings = []setting{
+	{"listen", "libp2p multiaddrs such as /ip4/0.0.0.0/tcp/7230", list(checkMultiaddr)},
+	{"http", `a loopback address such as 127.0.0.1:7231, or "" for none`, text(checkLoopback)},
+	{"profile", `"lan" or "wan"`, text(oneOf("lan", "wan"))},
+	{"log_level", `"debug", "info", "warn" or "error"`, text(oneOf("debug", "info", "warn", "error"))},
+	{"log_format", `"auto", "text" or "json"`, text(oneOf("auto", "text", "json"))},
+	{"max_file_bytes", "a number of bytes from 1 to 1099511627776", parseBytes},
+	{"peers", "organisations' ids, each with a list of multiaddrs", nil},
+}
+
+func defaults() layer {
+	return layer{
+		"listen":         []string{"/ip4/0.0.0.0/tcp/7230", "/ip4/0.0.0.0/udp/7230/quic-v1"},
+		"http":           "127.0.0.1:7231",
+		"profile":        "lan",
+		"log_level":      "info",
+		"log_format":     "auto",
+		"max_file_bytes": int64(4 << 30),
+		"peers":          map[string]any{},
+	}
+}
+
+func variable(name string) string { return "TOCSIN_" + strings.ToUpper(name) }
+func flagName(name string) string { return "--" + strings.ReplaceAll(name, "_", "-") }
+
+var errValue = errors.New("not a value of this setting")
+
+func text(check func(string) error) func(string) (any, error) {
+	return func(s string) (any, error) { return s, check(s) }
+}
+
+// list reads values with commas between them.
+func list(check func(string) error) func(string) (any, error) {
+	return func(s string) (any, error) {
+		out := []string{}
+		for v := range strings.SplitSeq(s, ",") {
+			if v = strings.TrimSpace(v); v == "" {
+				continue
+			}
+			if err := check(v); err != nil {
+				return nil, err
+			}
+			out = append(out, v)
+		}
+		return out, nil
+	}
+}
+
+func oneOf(values ...string) func(string) error {
+	return func(s string) error {
+		for _, v := range values {
+			if s == v {
+				return nil
+			}
+		}
+		return errValue
+	}
+}
+
+func checkMultiaddr(s string) error {
+	_, err := multiaddr.NewMultiaddr(s)
+	return err
+}
+
+// checkLoopback refuses an address that other machines can reach: nobody who
+// calls it is asked who they are.
+func checkLoopback(s string) error {
+	if s == "" {
+		return nil
+	}
+	if port, ok := strings.CutPrefix(s, "localhost:"); ok {
+		s = "127.0.0.1:" + port
+	}
+	a, err := netip.ParseAddrPort(s)
+	if err != nil || !a.Addr().IsLoopback() {
+		return errValue
+	}
+	return nil
+}
+
+var orgID = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$`)
+
+func checkOrganisation(s string) error {
+	if !orgID.MatchString(s) {
+		return errValue
+	}
+	return nil
+}
+
+func parseBytes(s string) (any, error) {
+	n, err := strconv.ParseInt(strings.ReplaceAll(s, "_", ""), 0, 64)
+	if err != nil || n < 1 || n > 1<<40 {
+		return nil, errValue
+	}
+	return n, nil
+}

@@ -25,10 +25,10 @@ const (
 
 // A Frame is one hashed frame.
 type Frame struct {
-	Number  int      // of the frame in the video, from 0
-	Quality int      // 0 to 100
+	Number  int // of the frame in the video, from 0
+	Quality int // 0 to 100
 	Hash    pdq.Hash
-	Millis  int64    // since the start of the video
+	Millis  int64 // since the start of the video
 }
 
 // Kept returns the frames that are compared and listed: of those with the same

@@ -70,7 +70,7 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	o.cache = pebble.NewCache(o.CacheBytes)
 	s := &Store{dir: dir, opts: o, changed: make(chan struct{})}
-	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(o.FS, dir); err != nil {
 		return nil, fmt.Errorf("creating the store's directory: %w", err)
 	}
 	name, fresh, err := s.current()

@@ -107,13 +107,14 @@ func (h *Host) OpenStream(ctx context.Context, to PeerID, proto string) (*Stream
 	return s, nil
 }
 
-// open makes a stream, dialling when there is no connection. Errors wrap
-// ErrNotSent.
+// open makes a stream, dialling at once when there is no connection: pauses
+// between attempts are the callers' business. Errors wrap ErrNotSent.
 func (h *Host) open(ctx context.Context, to PeerID, proto string) (network.Stream, error) {
 	p, err := to.decode()
 	if err != nil {
 		return nil, notSent(to, err)
 	}
+	h.clearBackoff(p)
 	ns, err := h.h.NewStream(ctx, p, protocol.ID(proto))
 	if err != nil {
 		return nil, notSent(to, err)

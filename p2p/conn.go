@@ -38,12 +38,8 @@ func (Addr) Network() string { return "tocsin" }
 
 func (a Addr) String() string { return string(a) }
 
-// DialConn opens an unframed stream to a peer, with no wait for an earlier
-// failed dial. The error wraps ErrNotSent.
+// DialConn opens an unframed stream to a peer. The error wraps ErrNotSent.
 func (h *Host) DialConn(ctx context.Context, to PeerID, proto string) (net.Conn, error) {
-	if p, err := to.decode(); err == nil {
-		h.clearBackoff(p)
-	}
 	ns, err := h.open(ctx, to, proto)
 	if err != nil {
 		return nil, err

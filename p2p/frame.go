@@ -22,16 +22,17 @@ type frameSource interface {
 }
 
 // ReadFrame reads uvarint(length) ‖ payload. It returns io.EOF when the source
-// ends between frames, TOO_LARGE when the length is above max or MaxFrame, and
+// ends between frames, TOO_LARGE when the length is above limit or MaxFrame, and
 // MALFORMED for a length that is not in its shortest form. Memory grows with
 // the bytes that arrived, never with the length that was claimed.
-func ReadFrame(r frameSource, max int) ([]byte, error) {
+func ReadFrame(r frameSource, limit int) ([]byte, error) {
+	limit = max(0, min(limit, MaxFrame))
 	n, err := readLength(r)
 	if err != nil {
 		return nil, err
 	}
-	if n > uint64(min(max, MaxFrame)) {
-		return nil, spec.Errorf(spec.CodeTooLarge, "a frame of %d bytes is above the limit of %d", n, min(max, MaxFrame))
+	if n > uint64(limit) {
+		return nil, spec.Errorf(spec.CodeTooLarge, "a frame of %d bytes is above the limit of %d", n, limit)
 	}
 	return readGrowing(r, int(n))
 }

@@ -80,16 +80,16 @@ func FuzzReadFrame(f *testing.F) {
 	f.Add(frame([]byte("hello")), 100)
 	f.Add([]byte{0x85, 0x00}, 5)
 	f.Add([]byte{0xff, 0xff, 0xff, 0x7f}, 1<<20)
-	f.Fuzz(func(t *testing.T, in []byte, max int) {
+	f.Fuzz(func(t *testing.T, in []byte, limit int) {
 		r := bufio.NewReader(bytes.NewReader(in))
 		consumed := 0
 		for {
-			got, err := p2p.ReadFrame(r, max)
+			got, err := p2p.ReadFrame(r, limit)
 			if err != nil {
 				return
 			}
-			if len(got) > min(max, p2p.MaxFrame) || cap(got) > 4<<10+2*len(in) {
-				t.Fatalf("%d bytes (capacity %d) with max %d of input %d", len(got), cap(got), max, len(in))
+			if len(got) > max(0, min(limit, p2p.MaxFrame)) || cap(got) > 4<<10+2*len(in) {
+				t.Fatalf("%d bytes (capacity %d) with limit %d of input %d", len(got), cap(got), limit, len(in))
 			}
 			again := frame(got)
 			if !bytes.Equal(again, in[consumed:consumed+len(again)]) {

@@ -18,6 +18,7 @@ type inbound struct {
 	closed bool
 	live   map[*guest]struct{}
 	count  map[seat]int
+	left   sync.WaitGroup // of guests
 }
 
 // A seat is what the bound on open streams counts.
@@ -33,23 +34,35 @@ type guest struct {
 	end    context.CancelCauseFunc
 }
 
-// enter admits g or returns DENIED or BUSY. Each entered guest must leave.
+// enter admits g or returns DENIED or BUSY. Each entered guest must leave. The
+// directory is asked after g is registered, so that a recheck which runs at the
+// same time either finds g or has already changed the answer; and without the
+// lock, since it is the node's code.
 func (in *inbound) enter(g *guest, dir Directory) (role string, err error) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
+	if !in.seatFor(g) {
+		return "", Busy(busyRetry)
+	}
 	role, ok := dir.Role(g.peer)
 	if !ok || !g.policy.admits(g.peer, role) {
+		in.leave(g)
 		return "", denied()
 	}
+	return role, nil
+}
+
+func (in *inbound) seatFor(g *guest) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	if in.closed || in.count[g.seat] >= g.policy.MaxStreams {
-		return "", Busy(busyRetry)
+		return false
 	}
 	if in.live == nil {
 		in.live, in.count = map[*guest]struct{}{}, map[seat]int{}
 	}
 	in.live[g] = struct{}{}
 	in.count[g.seat]++
-	return role, nil
+	in.left.Add(1)
+	return true
 }
 
 func (in *inbound) leave(g *guest) {
@@ -59,13 +72,25 @@ func (in *inbound) leave(g *guest) {
 	if in.count[g.seat]--; in.count[g.seat] == 0 {
 		delete(in.count, g.seat)
 	}
+	in.left.Done()
+}
+
+// guests lists those of one protocol, or of all when proto is empty.
+func (in *inbound) guests(proto string) []*guest {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	var out []*guest
+	for g := range in.live {
+		if proto == "" || g.proto == proto {
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 // recheck ends the guests that dir and their protocol's policy no longer admit.
 func (in *inbound) recheck(dir Directory) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for g := range in.live {
+	for _, g := range in.guests("") {
 		if role, ok := dir.Role(g.peer); !ok || !g.policy.admits(g.peer, role) {
 			g.end(denied())
 		}
@@ -74,21 +99,18 @@ func (in *inbound) recheck(dir Directory) {
 
 // end ends the guests of one protocol.
 func (in *inbound) end(proto string) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for g := range in.live {
-		if g.proto == proto {
-			g.end(context.Canceled)
-		}
+	for _, g := range in.guests(proto) {
+		g.end(context.Canceled)
 	}
 }
 
-// close ends all guests and admits no more.
+// close ends all guests, admits no more, and waits until all have left.
 func (in *inbound) close() {
 	in.mu.Lock()
-	defer in.mu.Unlock()
 	in.closed = true
-	for g := range in.live {
+	in.mu.Unlock()
+	for _, g := range in.guests("") {
 		g.end(context.Canceled)
 	}
+	in.left.Wait()
 }

@@ -10,7 +10,8 @@ import (
 // A Directory tells who may connect and as what. The node answers it from
 // replicated state (and from its invitation, before it has any); what it does
 // not know has no role and is refused. It is asked on every connection and
-// stream, from many goroutines, and must not block.
+// stream, from many goroutines, and must not block. The same holds for
+// Policy.Allow.
 type Directory interface {
 	Role(id PeerID) (role string, ok bool)
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/tocsin-db/tocsin/spec"
 )
 
+// Handlers must return soon after their ctx ends: Host.Close waits for them, so
+// that what they use can be closed next.
+
 // A StreamHandler serves one long stream. It returns nil when the stream ended
 // well; after an error the stream is reset. ctx ends, and the stream fails, when
 // the peer loses its right to the protocol or the host closes.

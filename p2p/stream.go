@@ -59,14 +59,14 @@ func (s *Stream) Peer() PeerID { return s.peer }
 // Role is the peer's role when the stream was opened; "" on the opener's side.
 func (s *Stream) Role() string { return s.role }
 
-// ReadFrame reads the next frame of at most max bytes. See ReadFrame for errors;
+// ReadFrame reads the next frame of at most limit bytes. See ReadFrame for errors;
 // a peer that is too slow causes os.ErrDeadlineExceeded.
-func (s *Stream) ReadFrame(max int) ([]byte, error) {
+func (s *Stream) ReadFrame(limit int) ([]byte, error) {
 	if err := s.conn.SetReadDeadline(time.Now().Add(s.wait)); err != nil {
 		return nil, err
 	}
 	s.wait = IdleTimeout
-	return ReadFrame(s.r, max)
+	return ReadFrame(s.r, limit)
 }
 
 // WriteFrame buffers one frame.

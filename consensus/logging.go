@@ -19,7 +19,8 @@ type raftLogger struct {
 	name         string
 }
 
-func newRaftLogger(to *slog.Logger) hclog.Logger {
+// RaftLogger writes what raft and its transport log to a structured logger.
+func RaftLogger(to *slog.Logger) hclog.Logger {
 	return &raftLogger{Logger: hclog.NewNullLogger(), to: to.With("component", "raft")}
 }
 

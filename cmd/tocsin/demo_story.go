@@ -35,7 +35,8 @@ type story struct {
 	tell      func(demoStep)
 	hasher    *media.Hasher
 	c         *trial.Consortium
-	listed    []byte // the picture that is proposed
+	listed    []byte        // the picture that is proposed
+	exact     []spec.Signal // its SHA-256
 	caseID    spec.Hash
 	entry     spec.Hash
 	disputeID spec.Hash
@@ -51,8 +52,7 @@ func (s *story) run(ctx context.Context) bool {
 		{"reader enrolled", s.enrol},
 		{"picture proposed", s.propose},
 		{"not matchable before the deciding vote", s.notYet},
-		{"deciding vote", s.decide},
-		{"matchable on every member and the reader", s.everywhere},
+		{"approved: matchable on every node", s.decide},
 		{"a re-compressed, resized copy matches", s.copyMatches},
 		{"another picture does not match", s.otherDoesNot},
 		{"listing disputed", s.dispute},
@@ -107,6 +107,7 @@ func (s *story) propose(ctx context.Context) (string, error) {
 	}
 	item := api.ProposalItem{Labels: []string{"demonstration"}}
 	var types []string
+	s.exact = nil
 	for _, m := range rec.Signals {
 		sig, err := spec.ParseSignal(m.Type, m.Value)
 		if err != nil {
@@ -114,6 +115,9 @@ func (s *story) propose(ctx context.Context) (string, error) {
 		}
 		sig.Quality = m.Quality
 		item.Signals, types = append(item.Signals, sig), append(types, m.Type)
+		if sig.Type == "sha256" {
+			s.exact = []spec.Signal{sig}
+		}
 	}
 	s.caseID, err = s.c.Members[0].Propose(ctx, api.Proposal{Items: []api.ProposalItem{item}, Basis: "demonstration"})
 	return fmt.Sprintf("%s proposes %s of a generated picture: case %.12s…", s.c.Members[0].ID, strings.Join(types, ", "), s.caseID.String()), err
@@ -128,9 +132,12 @@ func (s *story) notYet(ctx context.Context) (string, error) {
 	return "one approval of the two that it takes", nil
 }
 
+// decide casts the vote that decides and measures how long each node takes to
+// match, from the moment at which the vote is cast.
 func (s *story) decide(ctx context.Context) (string, error) {
 	m := s.c.Members[1]
-	if _, err := m.Vote(ctx, api.Ballot{Case: s.caseID, Choice: spec.Approve}); err != nil {
+	detail, err := s.vote(ctx, m, s.caseID, 1)
+	if err != nil {
 		return "", err
 	}
 	k, err := m.Case(ctx, s.caseID, false)
@@ -141,37 +148,35 @@ func (s *story) decide(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("the case is %s", k.State)
 	}
 	s.entry = k.Content[0].Entry
-	return fmt.Sprintf("%s approves: accepted with %d of %d votes", m.ID, k.Yes, len(k.Electorate)), nil
+	return fmt.Sprintf("%s approves, %d of %d votes; %s", m.ID, k.Yes, len(k.Electorate), detail), nil
 }
 
-// everywhere measures from the acknowledged deciding vote.
-func (s *story) everywhere(ctx context.Context) (string, error) {
-	return s.spread(ctx, 1)
-}
-
-// spread waits until every node finds so many matches and tells after how long.
-func (s *story) spread(ctx context.Context, want int) (string, error) {
-	rec, err := s.hasher.Hash(ctx, bytes.NewReader(s.listed), "")
-	if err != nil {
-		return "", err
-	}
-	sig, err := spec.ParseSignal(rec.Signals[0].Type, rec.Signals[0].Value)
-	if err != nil {
-		return "", err
+// vote casts an approval and waits until every node finds so many matches for the
+// listed picture, which it tells in milliseconds since the vote was cast.
+func (s *story) vote(ctx context.Context, m *trial.Participant, id spec.Hash, want int) (string, error) {
+	all := s.c.All()
+	found := make([]time.Time, len(all))
+	errs := make(chan error, len(all))
+	for i, p := range all {
+		go func() {
+			errs <- trial.Await(ctx, func() (bool, error) {
+				a, err := p.Match(ctx, s.exact)
+				found[i] = time.Now()
+				return len(a.Matches) == want, err
+			})
+		}()
 	}
 	begin := time.Now()
-	waits := make([]string, len(s.c.All()))
-	for i, p := range s.c.All() {
-		err := trial.Await(ctx, func() (bool, error) {
-			a, err := p.Match(ctx, []spec.Signal{sig})
-			return len(a.Matches) == want, err
-		})
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", p.ID, err)
-		}
-		waits[i] = fmt.Sprintf("%s %.1f ms", p.ID, milliseconds(time.Since(begin)))
+	_, err := m.Vote(ctx, api.Ballot{Case: id, Choice: spec.Approve})
+	acknowledged := time.Now()
+	for range all {
+		err = errors.Join(err, <-errs)
 	}
-	return "after the vote was acknowledged: " + strings.Join(waits, ", "), nil
+	detail := fmt.Sprintf("acknowledged in %.1f ms", milliseconds(acknowledged.Sub(begin)))
+	for i, p := range all {
+		detail += fmt.Sprintf(", %s %.1f", p.ID, milliseconds(found[i].Sub(begin)))
+	}
+	return detail, err
 }
 
 func (s *story) copyMatches(ctx context.Context) (string, error) {
@@ -217,10 +222,8 @@ func (s *story) dispute(ctx context.Context) (string, error) {
 }
 
 func (s *story) retract(ctx context.Context) (string, error) {
-	if _, err := s.c.Members[1].Vote(ctx, api.Ballot{Case: s.disputeID, Choice: spec.Approve}); err != nil {
-		return "", err
-	}
-	return s.spread(ctx, 0)
+	detail, err := s.vote(ctx, s.c.Members[1], s.disputeID, 0)
+	return s.c.Members[1].ID + " upholds; " + detail, err
 }
 
 func (s *story) sameRoots(ctx context.Context) (string, error) {

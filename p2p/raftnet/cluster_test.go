@@ -91,7 +91,7 @@ func (n *node) start() {
 		Allow:      func(id p2p.PeerID) bool { _, no := n.c.barred.Load(id); return n.c.members[id] && !no },
 		Stuck:      n.log.stuckFor,
 		StuckAfter: 500 * time.Millisecond,
-		Logger:     hclog.NewNullLogger(),
+		Logger:     slog.New(slog.DiscardHandler),
 	})
 	cfg := raft.DefaultConfig()
 	cfg.LocalID = raft.ServerID(n.id)

@@ -5,9 +5,9 @@ package raftnet
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
 	"github.com/tocsin-db/tocsin/p2p"
@@ -34,7 +34,7 @@ type Config struct {
 	StuckAfter time.Duration // from when on AppendEntries are refused; 0: DefaultStuckAfter
 
 	Timeout time.Duration // of one RPC; 0: DefaultTimeout
-	Logger  hclog.Logger  // nil: hclog.Default()
+	Logger  *slog.Logger  // nil: slog.Default()
 }
 
 // A Transport is raft's network transport with the gate. It embeds the stock
@@ -59,14 +59,14 @@ func New(cfg Config) *Transport {
 		cfg.Timeout = DefaultTimeout
 	}
 	if cfg.Logger == nil {
-		cfg.Logger = hclog.Default()
+		cfg.Logger = slog.Default()
 	}
 	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:          NewStreamLayer(cfg.Host, cfg.Allow),
 		MaxPool:         maxPool,
 		MaxRPCsInFlight: 1,
 		Timeout:         cfg.Timeout,
-		Logger:          cfg.Logger,
+		Logger:          newLogger(cfg.Logger),
 	})
 	return t
 }

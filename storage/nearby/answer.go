@@ -18,6 +18,13 @@ type answer struct {
 	truncated bool
 }
 
+func newAnswer(x *Index, q *[32]byte, radius int, dst []Match) answer {
+	return answer{q: fromHash(q), radius: min(radius, 256), limits: x.limits, dst: dst, from: len(dst)}
+}
+
+// goesOn says that another segment may be searched.
+func (a *answer) goesOn() bool { return a.radius >= 0 && !a.done && !a.spent }
+
 func (a *answer) finish() ([]Match, bool) {
 	sortMatches(a.dst[a.from:])
 	return a.dst, a.truncated

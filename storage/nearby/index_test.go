@@ -33,7 +33,7 @@ func TestSearchFindsExactlyWhatBruteForceFinds(t *testing.T) {
 		if x.Kernel() != kernel {
 			t.Fatalf("asked for %s, got %s", kernel, x.Kernel())
 		}
-		hs := cloud(rng, 6000)
+		hs := cloud(rng, fewer(6000))
 		for i, h := range hs {
 			mustAdd(t, x, h, uint64(i))
 			m.add(h, uint64(i))
@@ -57,7 +57,7 @@ func TestEveryPairAtTheRadiusIsFound(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 4))
 		x := New(WithKernel(kernel))
 		var hs [][32]byte
-		for i := range 3000 {
+		for i := range fewer(3000) {
 			hs = append(hs, randomHash(rng))
 			mustAdd(t, x, hs[i], uint64(i))
 		}
@@ -77,13 +77,13 @@ func TestAddAndRemoveInAnyOrder(t *testing.T) {
 		rng := rand.New(rand.NewPCG(5, 6))
 		x, m := New(WithKernel(kernel)), model{}
 		hs := cloud(rng, 1500)
-		for round := range 30_000 {
+		for round := range fewer(30_000) {
 			h, ref := hs[rng.IntN(len(hs))], uint64(rng.IntN(3))
 			if ref == 2 {
 				ref = ^uint64(0) - uint64(rng.IntN(3)) // refs that mean something inside
 			}
 			// Waves: mostly growing, then mostly shrinking.
-			if rng.IntN(10) < 3+4*(round/5000%2) {
+			if rng.IntN(10) < 3+4*(round/fewer(5000)%2) {
 				if got, want := x.Remove(&h, ref), m.remove(h, ref); got != want {
 					t.Fatalf("Remove says %v, the pair was there: %v", got, want)
 				}

@@ -92,3 +92,11 @@ func mustAdd(t *testing.T, x *Index, h [32]byte, ref uint64) {
 }
 
 func withRowCap(n uint32) Option { return func(s *settings) { s.rowCap = n } }
+
+// fewer makes a test a tenth as long under the race detector.
+func fewer(n int) int {
+	if raceEnabled {
+		return n / 10
+	}
+	return n
+}

@@ -14,26 +14,20 @@ import (
 func (x *Index) Search(q *[32]byte, radius int, dst []Match) (matches []Match, truncated bool) {
 	s := scratches.Get().(*scratch)
 	s.seat = x.readers.Enter(s.seat)
-	a := answer{q: fromHash(q), radius: min(radius, 256), dst: dst, from: len(dst), limits: x.limits}
+	a := newAnswer(x, q, radius, dst)
 	for _, seg := range *x.segments.Load() {
-		x.searchSegment(seg, s, &a)
+		if a.goesOn() && a.radius <= MaxIndexed {
+			g := gathering{segment: seg, scratch: s, answer: &a, kernel: x.kernel}
+			g.gather()
+			g.compare()
+		} else if a.goesOn() {
+			seg.searchAll(&a)
+		}
 	}
 	x.readers.Leave(s.seat)
 	scratches.Put(s)
 	runtime.KeepAlive(x)
 	return a.finish()
-}
-
-func (x *Index) searchSegment(seg *segment, s *scratch, a *answer) {
-	switch {
-	case a.radius < 0 || a.done || a.spent:
-	case a.radius > MaxIndexed:
-		seg.searchAll(a)
-	default:
-		g := gathering{segment: seg, scratch: s, answer: a, kernel: x.kernel}
-		g.gather()
-		g.compare()
-	}
 }
 
 // searchAll compares every row.

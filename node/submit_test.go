@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/node/identity"
+	"github.com/tocsin-db/tocsin/node/trial"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// crafted makes submissions by hand, with an organisation's own keys.
+type crafted struct {
+	id     *identity.Identity
+	origin string
+	seq    uint64
+}
+
+func craft(t *testing.T, p *trial.Participant) *crafted {
+	t.Helper()
+	id, err := identity.Load(p.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := p.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &crafted{id: id, origin: st.Origin, seq: 500}
+}
+
+func (c *crafted) op(t *testing.T, p *trial.Participant, body spec.Body) *spec.Op {
+	t.Helper()
+	op, err := spec.NewOp(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := p.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.seq++
+	op.Org, op.Key, op.Seq, op.Epoch = c.id.Organisation.ID, c.id.Organisation.OpKey.ID(), c.seq, st.Epoch
+	return op
+}
+
+func (c *crafted) sign(t *testing.T, op *spec.Op) []byte {
+	t.Helper()
+	env, err := spec.Sign(c.origin, op, c.id.Op)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return env
+}
+
+func proposal(t *testing.T, s spec.Signal) (*spec.Proposal, []byte) {
+	t.Helper()
+	o := &spec.Opening{Signals: []spec.Opened{{Salt: [16]byte{1}, Signal: s}}, Texts: []spec.Text{{}, {}}}
+	body := &spec.Proposal{
+		Items: []spec.Item{{Counts: []spec.Count{{Type: s.Type, Count: 1}}}}, Root: spec.CommitmentRoot(o.Signals), Basis: "test",
+	}
+	enc, err := o.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body, enc
+}
+
+// What no honest node would submit is refused with its code, at submission and,
+// when the leader lets it through, by the rules on every node; nothing of it is
+// left, and the consortium goes on.
+func TestHostileSubmissionsAreRefused(t *testing.T) {
+	ctx, c := found(t, 3)
+	if _, err := c.AddReader(ctx, "tango"); err != nil {
+		t.Fatal(err)
+	}
+	alpha, reader := c.Members[0], c.Readers[0]
+	open, err := alpha.Propose(ctx, api.Proposal{
+		Items: []api.ProposalItem{{Labels: []string{"isil"}, Signals: []spec.Signal{sha(1)}}}, Basis: "designated-entity",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	member, tango := craft(t, alpha), craft(t, reader)
+	body, opening := proposal(t, sha(9))
+	_, other := proposal(t, sha(8))
+	vote := &spec.Vote{Case: open, Choice: spec.Approve}
+
+	elsewhere := *member
+	elsewhere.origin = "elsewhere/0123456789abcdef"
+	forged := *member
+	forged.id = &identity.Identity{Organisation: member.id.Organisation, Op: tango.id.Op}
+	stranger := member.op(t, alpha, vote)
+	stranger.Org = "nobody"
+	early := member.op(t, alpha, vote)
+	early.Epoch += 7
+	used := member.op(t, alpha, vote)
+	used.Seq = 1
+	good := member.sign(t, member.op(t, alpha, body))
+	altered := append([]byte(nil), good...)
+	altered[len(altered)/2] ^= 1
+
+	for name, x := range map[string]struct {
+		sub  spec.Submission
+		want spec.Code
+	}{
+		"forged":             {spec.Submission{Envelope: forged.sign(t, member.op(t, alpha, vote))}, spec.CodeSignature},
+		"for another origin": {spec.Submission{Envelope: elsewhere.sign(t, member.op(t, alpha, vote))}, spec.CodeSignature},
+		"of a stranger":      {spec.Submission{Envelope: member.sign(t, stranger)}, spec.CodeOrg},
+		"of another epoch":   {spec.Submission{Envelope: member.sign(t, early)}, spec.CodeEpoch},
+		"a used number":      {spec.Submission{Envelope: member.sign(t, used)}, spec.CodeReplayed},
+		"a reader's vote":    {spec.Submission{Envelope: tango.sign(t, tango.op(t, reader, vote))}, spec.CodeRole},
+		"without opening":    {spec.Submission{Envelope: good}, spec.CodeOpening},
+		"another opening":    {spec.Submission{Envelope: good, Opening: other}, spec.CodeMismatch},
+		"trailing bytes":     {spec.Submission{Envelope: append(append([]byte(nil), good...), 0), Opening: opening}, spec.CodeMalformed},
+		"re-encoded length":  {spec.Submission{Envelope: reencoded(good), Opening: opening}, spec.CodeMalformed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			size := alpha.LogSize()
+			for _, via := range c.All() {
+				refused(t, ctx, via.ID, x.sub, x.want, via.Carry)
+			}
+			for _, m := range c.Members {
+				if m.Leads() {
+					refused(t, ctx, "rules", x.sub, x.want, m.ProposeUnchecked)
+				}
+			}
+			if alpha.LogSize() != size {
+				t.Errorf("a refused operation left a leaf")
+			}
+		})
+	}
+	if out, err := alpha.Carry(ctx, spec.Submission{Envelope: altered, Opening: opening}); err == nil && out.Code == "" {
+		t.Error("an altered operation was taken")
+	}
+	first, err := alpha.Carry(ctx, spec.Submission{Envelope: good, Opening: opening})
+	if err != nil || first.Code != "" {
+		t.Fatalf("after all that, a good operation: %+v, %v", first, err)
+	}
+	for _, via := range c.All() {
+		again, err := via.Carry(ctx, spec.Submission{Envelope: good, Opening: opening})
+		if err != nil || again != first {
+			t.Errorf("the same operation again through %s: %+v, %v; first %+v", via.ID, again, err, first)
+		}
+	}
+}
+
+func refused(t *testing.T, ctx context.Context, via string, sub spec.Submission, want spec.Code, carry func(context.Context, spec.Submission) (spec.Outcome, error)) {
+	t.Helper()
+	out, err := carry(ctx, sub)
+	if err != nil {
+		t.Errorf("through %s: %v", via, err)
+	} else if out.Code != want {
+		t.Errorf("through %s: %q (%s), want %q", via, out.Code, out.Message, want)
+	}
+}
+
+// reencoded writes the length of the operation inside an envelope in more bytes
+// than it needs: the same object in another encoding.
+func reencoded(env []byte) []byte {
+	// 82 58 nn …: an array of two whose first element has a one-byte length.
+	// 82 59 nn nn …: a two-byte length becomes a four-byte one.
+	if env[1] == 0x58 {
+		return append([]byte{env[0], 0x59, 0}, env[2:]...)
+	}
+	return append([]byte{env[0], 0x5a, 0, 0}, env[2:]...)
+}

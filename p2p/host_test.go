@@ -149,6 +149,25 @@ func TestKeepReconnectsAfterARestart(t *testing.T) {
 	})
 }
 
+// The library would refuse to dial for seconds to minutes after a failure.
+func TestNoWaitAfterAFailedDial(t *testing.T) {
+	server, caller, dir := pair(t, tcpOnly)
+	addrs := server.Addrs()
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := caller.Call(withTimeout(t), server.ID(), proto, nil, 10); !errors.Is(err, p2p.ErrNotSent) {
+			t.Fatalf("call to a stopped peer: %v", err)
+		}
+	}
+	server = newHost(t, 1, dir, addrs)
+	server.Handle(proto, readers, echo)
+	if _, err := caller.Call(withTimeout(t), server.ID(), proto, nil, 10); err != nil {
+		t.Fatalf("call once it is back: %v", err)
+	}
+}
+
 func TestKeepWaitsForAnAddress(t *testing.T) {
 	dir := &roles{}
 	a, b := newHost(t, 1, dir, tcpOnly), newHost(t, 2, dir, nil)

@@ -5,6 +5,7 @@ package raftnet_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"errors"
 	"io"
 	"log/slog"
 	"sync"
@@ -150,16 +151,39 @@ func (c *cluster) wantEverywhere(data string, nodes ...*node) {
 	}
 }
 
+var errAppend = errors.New("append failed")
+
 // hangingLog is a log store whose appends can be made to hang, like a disk's.
 type hangingLog struct {
 	*raft.InmemStore
 	mu    sync.Mutex
 	gate  chan struct{} // non-nil: appends wait until it is closed
 	since time.Time
+	every int // n > 0: of each n appends all but one fail
+	calls int
+}
+
+// flaky makes all but every nth append fail; 0 heals.
+func (l *hangingLog) flaky(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.every, l.calls = n, 0
+}
+
+// attempts counts appends since flaky.
+func (l *hangingLog) attempts() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.calls
 }
 
 func (l *hangingLog) StoreLogs(logs []*raft.Log) error {
 	l.mu.Lock()
+	l.calls++
+	if l.every > 0 && l.calls%l.every != 0 {
+		l.mu.Unlock()
+		return errAppend
+	}
 	l.since = time.Now()
 	gate := l.gate
 	l.mu.Unlock()

@@ -4,6 +4,7 @@ package raftnet_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -63,6 +64,25 @@ func TestLeaderWithAHungLogIsReplaced(t *testing.T) {
 	c.commit("after", old)
 	old.log.release()
 	c.wantEverywhere("after", c.nodes...)
+}
+
+// A follower that refuses appends for a while is served again afterwards. With
+// pipelining its replication can stop for good.
+func TestFollowerWithFailingAppendsCatchesUp(t *testing.T) {
+	c := newCluster(t, overTCP)
+	c.commit("one")
+	leader := c.leader()
+	follower := c.nodes[0]
+	if follower == leader {
+		follower = c.nodes[1]
+	}
+	follower.log.flaky(3)
+	for i := 0; follower.log.attempts() < 12; i++ {
+		c.commit(fmt.Sprintf("while it fails %d", i))
+	}
+	follower.log.flaky(0)
+	c.commit("last")
+	c.wantEverywhere("last", c.nodes...)
 }
 
 func TestRaftStreamsOnlyFromVoters(t *testing.T) {

@@ -39,26 +39,12 @@ func basisAt(m int) float32 {
 	return cosines[m]
 }
 
-// dct sets out to basis * small * basis transposed. Every sum runs from the
-// first sample to the last.
-func (s *scratch) dct(out *[16][16]float32) {
-	for i := range s.half {
-		sum := &s.half[i]
-		clear(sum[:])
-		for k := range side {
-			d, row := basis[i][k], &s.small[k]
-			for j := range sum {
-				sum[j] += float32(d * row[j])
-			}
+// basisTurned is basis with rows and columns exchanged.
+var basisTurned = func() (d [side][16]float32) {
+	for i := range basis {
+		for j, c := range basis[i] {
+			d[j][i] = c
 		}
 	}
-	for i := range out {
-		for j := range out[i] {
-			var sum float32
-			for k := range side {
-				sum += float32(s.half[i][k] * basis[j][k])
-			}
-			out[i][j] = sum
-		}
-	}
-}
+	return d
+}()

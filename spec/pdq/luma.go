@@ -20,11 +20,17 @@ type rows interface {
 	luma(dst []float32, y int)
 }
 
-// lumaOf is the luminance of one pixel. The conversions keep the compiler from
-// fusing a product with the addition after it.
-func lumaOf(r, g, b uint8) float32 {
-	y := float32(weightR*float32(r)) + float32(weightG*float32(g))
-	return y + float32(weightB*float32(b))
+// lumaOf is the luminance of one pixel. The products come from tables, so none
+// can be fused with an addition.
+func lumaOf(r, g, b uint8) float32 { return partR[r] + partG[g] + partB[b] }
+
+var partR, partG, partB = products(weightR), products(weightG), products(weightB)
+
+func products(weight float32) (p [256]float32) {
+	for i := range p {
+		p[i] = weight * float32(i)
+	}
+	return p
 }
 
 type lumaRows struct {
@@ -35,17 +41,12 @@ type lumaRows struct {
 func (s lumaRows) luma(dst []float32, y int) { copy(dst, s.luma_[y*s.w:]) }
 
 type rgbRows struct {
+	k   *Kernel
 	pix []byte
 	w   int
 }
 
-func (s rgbRows) luma(dst []float32, y int) {
-	row := s.pix[3*s.w*y:][:3*len(dst)]
-	for x := range dst {
-		p := row[3*x:][:3]
-		dst[x] = lumaOf(p[0], p[1], p[2])
-	}
-}
+func (s rgbRows) luma(dst []float32, y int) { s.k.rgb(dst, s.pix[3*s.w*y:]) }
 
 // MaxSide is the longest side that is hashed at full size.
 const MaxSide = 512
@@ -85,13 +86,13 @@ func picks(from, n, m int) []int {
 
 // rowsOf reads the luminance of img through g. Alpha is ignored, grey is taken
 // as it is, 16-bit channels by their high byte.
-func rowsOf(img image.Image, g grid) rows {
+func (k *Kernel) rowsOf(img image.Image, g grid) rows {
 	switch m := img.(type) {
 	case *image.NRGBA:
-		return nrgbaRows{m, g}
+		return nrgbaRows{k, m, g}
 	case *image.RGBA:
 		if m.Opaque() {
-			return nrgbaRows{&image.NRGBA{Pix: m.Pix, Stride: m.Stride, Rect: m.Rect}, g}
+			return nrgbaRows{k, &image.NRGBA{Pix: m.Pix, Stride: m.Stride, Rect: m.Rect}, g}
 		}
 	case *image.YCbCr:
 		return ycbcrRows{m, g}
@@ -108,12 +109,17 @@ func rowsOf(img image.Image, g grid) rows {
 }
 
 type nrgbaRows struct {
+	k   *Kernel
 	img *image.NRGBA
 	g   grid
 }
 
 func (s nrgbaRows) luma(dst []float32, y int) {
 	row := s.img.Pix[s.img.PixOffset(s.img.Rect.Min.X, s.g.ys[y]):]
+	if len(dst) == s.img.Rect.Dx() {
+		s.k.rgba(dst, row[:4*len(dst)])
+		return
+	}
 	for x := range dst {
 		p := row[4*(s.g.xs[x]-s.img.Rect.Min.X):][:3]
 		dst[x] = lumaOf(p[0], p[1], p[2])

@@ -53,15 +53,12 @@ func TransformLuma(luma []float32, w, h int) (Transform, error) {
 	if err := checkRaster(len(luma), 1, w, h); err != nil {
 		return Transform{}, err
 	}
-	return transform(lumaRows{luma, w}, w, h), nil
+	return best.transform(lumaRows{luma, w}, w, h), nil
 }
 
 // TransformRGB is FromRGB for callers that also want the turned copies.
 func TransformRGB(pix []byte, w, h int) (Transform, error) {
-	if err := checkRaster(len(pix), 3, w, h); err != nil {
-		return Transform{}, err
-	}
-	return transform(rgbRows{pix, w}, w, h), nil
+	return best.TransformRGB(pix, w, h)
 }
 
 // TransformImage is FromImage for callers that also want the turned copies.
@@ -71,26 +68,5 @@ func TransformImage(img image.Image) (Transform, error) {
 		return Transform{}, spec.Errorf(spec.CodeMalformed, "the image has no pixels")
 	}
 	g := newGrid(b)
-	return transform(rowsOf(img, g), g.w, g.h), nil
-}
-
-func checkRaster(n, size, w, h int) error {
-	if w <= 0 || h <= 0 || n%size != 0 || n/size%w != 0 || n/size/w != h {
-		return spec.Errorf(spec.CodeMalformed, "a raster of %d values is not %d by %d pixels", n, w, h)
-	}
-	return nil
-}
-
-// transform runs the whole algorithm on the rows of a w by h image.
-func transform(src rows, w, h int) Transform {
-	var t Transform
-	if w < minSide || h < minSide {
-		return t
-	}
-	s := scratchPool.Get().(*scratch)
-	defer scratchPool.Put(s)
-	s.shrink(src, w, h)
-	t.quality = quality(&s.small)
-	s.dct(&t.coefs)
-	return t
+	return best.transform(best.rowsOf(img, g), g.w, g.h), nil
 }

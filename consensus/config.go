@@ -109,7 +109,7 @@ func (c Config) heartbeat() time.Duration {
 func (c Config) raftConfig() *raft.Config {
 	r := raft.DefaultConfig()
 	r.LocalID = raft.ServerID(c.ID)
-	r.Logger = RaftLogger(c.Logger)
+	r.Logger = newRaftLogger(c.Logger)
 	r.HeartbeatTimeout = c.heartbeat()
 	r.ElectionTimeout = c.heartbeat()
 	r.LeaderLeaseTimeout = c.heartbeat() / 2

@@ -19,8 +19,8 @@ type raftLogger struct {
 	name         string
 }
 
-// RaftLogger writes what raft and its transport log to a structured logger.
-func RaftLogger(to *slog.Logger) hclog.Logger {
+// newRaftLogger writes what raft and its transport log to a structured logger.
+func newRaftLogger(to *slog.Logger) hclog.Logger {
 	return &raftLogger{Logger: hclog.NewNullLogger(), to: to.With("component", "raft")}
 }
 

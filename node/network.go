@@ -71,7 +71,7 @@ func (n *Node) openConsensus(context.Context) error {
 	var started atomic.Pointer[consensus.Node] // raft asks before Start returns
 	transport := raftnet.New(raftnet.Config{
 		Host:   n.host,
-		Logger: consensus.RaftLogger(n.log),
+		Logger: n.log,
 		Allow:  func(id p2p.PeerID) bool { return slices.Contains(voters, string(id)) },
 		Stuck: func() time.Duration {
 			if node := started.Load(); node != nil {

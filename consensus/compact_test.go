@@ -59,7 +59,7 @@ func TestLogIsCompactedByEntries(t *testing.T) {
 
 func TestRaftLogsThroughSlog(t *testing.T) {
 	var out strings.Builder
-	l := RaftLogger(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelInfo})))
+	l := newRaftLogger(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelInfo})))
 	l.Debug("hidden")
 	l.With("term", 4).Warn("lost contact", "servers", hclog.Fmt("%d of %d", 1, 3))
 	got := out.String()

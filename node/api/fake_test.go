@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// fake is a backend that lists one sha256 and remembers what it was asked.
+type fake struct {
+	mu     sync.Mutex
+	calls  []string
+	listed spec.Hash // value of the listed signal
+	last   any
+	err    error
+	boom   bool
+	checks []Check
+}
+
+func (f *fake) called(name string, arg any) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls, f.last = append(f.calls, name), arg
+	if f.boom {
+		panic("boom")
+	}
+	return f.err
+}
+
+func (f *fake) log() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string(nil), f.calls...)
+}
+
+func (f *fake) Match(_ context.Context, signals []spec.Signal) (MatchAnswer, error) {
+	a := MatchAnswer{Signals: signals, Freshness: Freshness{Size: 7, Age: 1500 * time.Millisecond}}
+	for _, s := range signals {
+		if s.Type == "sha256" && spec.Hash(s.Value) == f.listed {
+			a.Matches = append(a.Matches, Match{Entry: spec.Hash{1}, Type: "sha256", State: "active", LogIndex: 3})
+		}
+	}
+	return a, f.called("Match", signals)
+}
+
+// MatchFile knows pictures by their first byte alone.
+func (f *fake) MatchFile(ctx context.Context, r io.Reader, name string) (MatchAnswer, error) {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return MatchAnswer{}, fmt.Errorf("reading the file: %w", err)
+	}
+	sum := sha256.Sum256(data)
+	a, _ := f.Match(ctx, []spec.Signal{{Type: "sha256", Value: sum[:]}})
+	if bytes.HasPrefix(data, []byte("P")) {
+		a.Signals = append(a.Signals, spec.Signal{Type: "pdq", Value: sum[:], Quality: 0})
+	} else {
+		a.Unsupported = []Unsupported{{"pdq", spec.CodeUnsupported}}
+	}
+	return a, f.called("MatchFile", name)
+}
+
+func (f *fake) Propose(_ context.Context, p Proposal) (spec.Hash, error) {
+	return spec.Hash{2}, f.called("Propose", p)
+}
+
+func (f *fake) Vote(_ context.Context, b Ballot) (spec.Hash, error) {
+	return spec.Hash{3}, f.called("Vote", b)
+}
+
+func (f *fake) Dispute(_ context.Context, c Claim) (spec.Hash, error) {
+	return spec.Hash{4}, f.called("Dispute", c)
+}
+
+func (f *fake) Invite(_ context.Context, role string, ttl time.Duration) (Invitation, error) {
+	return Invitation{Line: "tocsin1:x", Role: role, Expires: time.Unix(1, 0)}, f.called("Invite", ttl)
+}
+
+func (f *fake) Cases(_ context.Context, c CaseFilter, p Page) ([]CaseSummary, string, error) {
+	next := "more"
+	if p.Cursor != "" {
+		next = ""
+	}
+	return []CaseSummary{{ID: spec.Hash{5}, Kind: CaseAddition, State: "open", Organisation: "alpha"}}, next, f.called("Cases", c)
+}
+
+func (f *fake) Case(_ context.Context, id spec.Hash, reveal bool) (Case, error) {
+	c := Case{CaseSummary: CaseSummary{ID: id, Kind: CaseAddition, State: "accepted", Decided: time.Unix(9, 0)},
+		Votes:   []Vote{{Organisation: "alpha", Choice: spec.Approve, Except: []uint64{1}}},
+		Content: []Item{{Labels: []string{"x"}, Counts: []spec.Count{{Type: "sha256", Count: 1}}}}}
+	if reveal {
+		c.Content[0].Values = []spec.Signal{{Type: "sha256", Value: f.listed[:]}}
+	}
+	return c, f.called("Case", reveal)
+}
+
+func (f *fake) Entries(_ context.Context, e EntryFilter, _ Page) ([]EntrySummary, string, error) {
+	return nil, "", f.called("Entries", e)
+}
+
+func (f *fake) Entry(_ context.Context, id spec.Hash, reveal bool) (Entry, error) {
+	return Entry{EntrySummary: EntrySummary{ID: id, State: "active"}, Case: spec.Hash{5}}, f.called("Entry", reveal)
+}
+
+func (f *fake) Members(context.Context) ([]Member, error) {
+	return []Member{{ID: "alpha", Role: "member", Self: true}}, f.called("Members", nil)
+}
+
+func (f *fake) Status(context.Context) (Status, error) {
+	return Status{Origin: "north/0123", Organisation: "alpha", Role: "member"}, f.called("Status", nil)
+}
+
+func (f *fake) Ready(context.Context) []Check {
+	_ = f.called("Ready", nil)
+	return f.checks
+}
+
+// A rig is a served fake with a client for each door.
+type rig struct {
+	*fake
+	srv    *Server
+	socket string
+	logs   *syncBuffer
+}
+
+func serveFake(t *testing.T, change func(*Config)) *rig {
+	t.Helper()
+	r := &rig{fake: &fake{listed: sha256.Sum256([]byte("listed"))}, socket: filepath.Join(t.TempDir(), SocketName), logs: &syncBuffer{}}
+	cfg := Config{
+		Backend: r.fake, Socket: r.socket, TCP: "127.0.0.1:0", MaxFileBytes: 1 << 20,
+		Logger: slog.New(slog.NewJSONHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Fatal:  func(err error) { t.Error(err) },
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	var err error
+	if r.srv, err = Open(cfg); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.srv.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// client talks through one door; URLs begin with the base.
+func (r *rig) client(t *testing.T, d door) (c *http.Client, base string) {
+	t.Helper()
+	tr := &http.Transport{}
+	base = "http://" + r.srv.Addr().String()
+	if d == socketDoor {
+		base = "http://localhost"
+		tr.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", r.socket)
+		}
+	}
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr}, base
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}

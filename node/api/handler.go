@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/tocsin-db/tocsin/node/api/wire"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+type loggerKey struct{}
+
+func loggerOf(ctx context.Context) *slog.Logger {
+	if l, ok := ctx.Value(loggerKey{}).(*slog.Logger); ok {
+		return l
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+// identify names each request and logs what became of it: the route, never the
+// URL, the body or who asked for what.
+func identify(log *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, began := rand.Text()[:12], time.Now()
+		w.Header().Set(requestIDHeader, id)
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		r = r.WithContext(context.WithValue(r.Context(), loggerKey{}, log))
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			rec.recovered(r, recover())
+			log.LogAttrs(r.Context(), slog.LevelDebug, "request",
+				slog.String("request", id), slog.String("route", r.Pattern), slog.Int("status", rec.status), slog.Duration("took", time.Since(began)))
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// A recorder remembers the status.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// recovered answers for a handler that panicked.
+func (r *recorder) recovered(req *http.Request, v any) {
+	if v == nil {
+		return
+	}
+	loggerOf(req.Context()).Error("a handler panicked", "route", req.Pattern, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	if r.status == 0 {
+		fail(r, req, spec.Errorf(spec.CodeInternal, "a handler panicked"))
+		return
+	}
+	panic(http.ErrAbortHandler) // the answer had begun: break the connection off
+}
+
+// handler routes requests to the backend after access and limits are decided.
+func handler(cfg Config) http.Handler {
+	mux := http.NewServeMux()
+	strict := wire.NewStrictHandlerWithOptions(&service{cfg.Backend}, nil, wire.StrictHTTPServerOptions{
+		RequestErrorHandlerFunc:  failRequest,
+		ResponseErrorHandlerFunc: fail,
+	})
+	wire.HandlerWithOptions(strict, wire.StdHTTPServerOptions{BaseRouter: mux, ErrorHandlerFunc: failParameter})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, pattern := mux.Handler(r)
+		route, ok := routes[pattern]
+		if !ok {
+			unrouted(mux, w, r)
+			return
+		}
+		r.Pattern = pattern
+		if err := admit(callerOf(r.Context()), route); err != nil {
+			fail(w, r, err)
+			return
+		}
+		if err := bound(w, r, route, cfg.MaxFileBytes); err != nil {
+			fail(w, r, err)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// unrouted answers for a path or a method that there is not.
+func unrouted(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	var found []string
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		try := *r
+		try.Method = method
+		if _, pattern := mux.Handler(&try); routes[pattern] != (route{}) {
+			found = append(found, method)
+		}
+	}
+	if found != nil {
+		w.Header().Set("Allow", strings.Join(found, ", "))
+		fail(w, r, spec.Errorf(CodeMethod, "this path takes %s", strings.Join(found, " and ")))
+		return
+	}
+	fail(w, r, spec.Errorf(spec.CodeNotFound, "there is nothing at this path"))
+}
+
+// bodyTypes are the media types that the routes with a body take.
+var bodyTypes = map[int64][]string{
+	fileBody:   {"application/json", "application/octet-stream", "multipart/form-data"},
+	streamBody: {"application/x-ndjson"},
+	largeBody:  {"application/json"},
+	smallBody:  {"application/json"},
+}
+
+// bound checks what kind of body comes and limits it before any of it is read.
+func bound(w http.ResponseWriter, r *http.Request, route route, maxFile int64) error {
+	limit := route.maxBody
+	if limit == noBody {
+		r.Body = http.MaxBytesReader(w, r.Body, 0)
+		return nil
+	}
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || !contains(bodyTypes[limit], kind) {
+		return spec.Errorf(spec.CodeUnsupported, "the Content-Type of this route is %s", strings.Join(bodyTypes[limit], " or "))
+	}
+	r.Header.Set("Content-Type", mime.FormatMediaType(kind, params)) // in the case that the routes look for
+	switch {
+	case limit == streamBody:
+		return nil
+	case limit == fileBody && kind == "application/json":
+		limit = largeBody
+	case limit == fileBody && kind == "multipart/form-data":
+		limit = maxFile + smallBody // headers and boundaries
+	case limit == fileBody:
+		limit = maxFile
+	}
+	if r.ContentLength > limit {
+		return spec.Errorf(spec.CodeTooLarge, "the body has %d bytes, this route takes %d", r.ContentLength, limit)
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
+	if route.maxBody == fileBody {
+		r.Body = &steadyBody{r.Body, http.NewResponseController(w)}
+	}
+	return nil
+}
+
+// A steadyBody gives a large file all the time that it takes, as long as its
+// bytes keep coming.
+type steadyBody struct {
+	io.ReadCloser
+	conn *http.ResponseController
+}
+
+func (b *steadyBody) Read(p []byte) (int, error) {
+	now := time.Now()
+	_ = b.conn.SetReadDeadline(now.Add(readTimeout)) // without deadlines the server's own hold
+	_ = b.conn.SetWriteDeadline(now.Add(writeTimeout))
+	return b.ReadCloser.Read(p)
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}

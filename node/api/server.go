@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// Timeouts of both doors. Routes that stream move the two of the connection on
+// while they get on.
+const (
+	headerTimeout = 10 * time.Second
+	readTimeout   = 30 * time.Second
+	writeTimeout  = 90 * time.Second // an operation may wait for the members that long
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 16 << 10 // bytes
+
+	defaultMaxFile = 4 << 30 // bytes
+)
+
+// SocketName is the unix socket's name in the data directory.
+const SocketName = "tocsin.sock"
+
+// Config says what to serve, and where.
+type Config struct {
+	Backend      Backend
+	Socket       string // path of the unix socket; "" for none
+	TCP          string // loopback address; "" for none
+	MaxFileBytes int64  // largest file of a lookup; 0: 4 GiB
+	Logger       *slog.Logger
+	Fatal        func(error) // called when a door closes by itself
+}
+
+// A Server serves the API until Close.
+type Server struct {
+	cfg     Config
+	servers []*http.Server
+	socket  string // to remove
+	tcp     net.Addr
+	done    sync.WaitGroup
+}
+
+// Open opens the doors. Nothing is served when it fails.
+func Open(cfg Config) (*Server, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MaxFileBytes <= 0 {
+		cfg.MaxFileBytes = defaultMaxFile
+	}
+	s := &Server{cfg: cfg}
+	var socket, tcp net.Listener
+	var err error
+	if cfg.TCP != "" {
+		if tcp, err = listenLoopback(cfg.TCP); err != nil {
+			return nil, err
+		}
+		s.tcp = tcp.Addr()
+	}
+	if cfg.Socket != "" {
+		if socket, err = listenSocket(cfg.Socket); err != nil {
+			if tcp != nil {
+				err = errors.Join(err, tcp.Close())
+			}
+			return nil, err
+		}
+		s.socket = cfg.Socket
+	}
+	h := handler(cfg)
+	s.serve(socket, socketDoor, h)
+	s.serve(tcp, tcpDoor, guardTCP(h))
+	return s, nil
+}
+
+// Addr is the address of the TCP door, nil when there is none.
+func (s *Server) Addr() net.Addr { return s.tcp }
+
+func (s *Server) serve(l net.Listener, d door, h http.Handler) {
+	if l == nil {
+		return
+	}
+	srv := &http.Server{
+		Handler:           identify(s.cfg.Logger, h),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ConnContext:       withCaller(d),
+		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
+	}
+	s.servers = append(s.servers, srv)
+	s.done.Go(func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) && s.cfg.Fatal != nil {
+			s.cfg.Fatal(fmt.Errorf("serving the API on %s: %w", l.Addr(), err))
+		}
+	})
+}
+
+// Close lets the requests at hand finish until ctx ends, then breaks them off.
+func (s *Server) Close(ctx context.Context) error {
+	var errs []error
+	for _, srv := range s.servers {
+		if err := srv.Shutdown(ctx); err != nil {
+			errs = append(errs, srv.Close())
+		}
+	}
+	if s.socket != "" {
+		if err := os.Remove(s.socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	s.done.Wait()
+	return errors.Join(errs...)
+}
+
+// listenLoopback refuses addresses that other machines can reach: nobody is
+// asked who they are there.
+func listenLoopback(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, spec.Errorf(spec.CodeUnavailable, "opening the HTTP address %s: %w", address, err)
+	}
+	if a, ok := l.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+		l.Close()
+		return nil, spec.Errorf(spec.CodeConfig, "the HTTP address %s is not a loopback address", address)
+	}
+	return l, nil
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/tocsin-db/tocsin/node/api/wire"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// defaultInvitation is how long an invitation lasts when nobody says.
+const defaultInvitation = 7 * 24 * time.Hour
+
+// Propose implements wire.StrictServerInterface.
+func (s *service) Propose(ctx context.Context, req wire.ProposeRequestObject) (wire.ProposeResponseObject, error) {
+	p := Proposal{Basis: req.Body.Basis, Text: req.Body.Text}
+	if len(req.Body.Items) == 0 || len(req.Body.Items) > spec.MaxItems {
+		return nil, wire.At("/items", spec.Errorf(spec.CodeMalformed, "a proposal has 1 to %d items", spec.MaxItems))
+	}
+	for i, w := range req.Body.Items {
+		item, err := proposalItem(w, "/items/"+strconv.Itoa(i))
+		if err != nil {
+			return nil, err
+		}
+		p.Items = append(p.Items, item)
+	}
+	if err := checkText(p.Text); err != nil {
+		return nil, err
+	}
+	id, err := s.b.Propose(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return wire.Propose201JSONResponse{MadeJSONResponse: made(id, "/v1/cases/")}, nil
+}
+
+// proposalItem reads an item and brings labels and signals in the order that an
+// operation has them in.
+func proposalItem(w wire.ProposalItem, pointer string) (ProposalItem, error) {
+	item := ProposalItem{Labels: slices.Compact(slices.Sorted(slices.Values(w.Labels)))}
+	if len(w.Signals) == 0 {
+		return item, wire.At(pointer+"/signals", spec.Errorf(spec.CodeMalformed, "an item has at least one signal"))
+	}
+	seen := map[spec.Hash]bool{}
+	for i, ws := range w.Signals {
+		where := pointer + "/signals/" + strconv.Itoa(i)
+		sig, err := signal(ws, where)
+		if err != nil {
+			return item, err
+		}
+		if t, _ := spec.SignalTypeOf(sig.Type); sig.Quality < t.MinQuality {
+			return item, wire.At(where+"/quality", spec.Errorf(spec.CodeSignal, "a %s of a quality under %d is not proposed", t.Name, t.MinQuality))
+		}
+		if seen[sig.Key()] {
+			return item, wire.At(where, spec.Errorf(spec.CodeDuplicate, "the item lists one signal twice"))
+		}
+		seen[sig.Key()] = true
+		item.Signals = append(item.Signals, sig)
+	}
+	slices.SortStableFunc(item.Signals, func(a, b spec.Signal) int { return typeRank(a.Type) - typeRank(b.Type) })
+	return item, nil
+}
+
+// typeRank is the place of a type in the order of the specification.
+func typeRank(name string) int {
+	return slices.IndexFunc(spec.SignalTypes(), func(t spec.SignalType) bool { return t.Name == name })
+}
+
+// choices are the words for a ballot.
+var choices = map[wire.Choice]uint64{"approve": spec.Approve, "reject": spec.Reject, "abstain": spec.Abstain}
+
+func choiceName(choice uint64) wire.Choice {
+	for name, c := range choices {
+		if c == choice {
+			return name
+		}
+	}
+	return ""
+}
+
+// Vote implements wire.StrictServerInterface.
+func (s *service) Vote(ctx context.Context, req wire.VoteRequestObject) (wire.VoteResponseObject, error) {
+	b := Ballot{Reason: req.Body.Reason, Text: req.Body.Text}
+	var err error
+	if b.Case, err = spec.ParseHash(req.Body.Case); err != nil {
+		return nil, wire.At("/case", err)
+	}
+	var ok bool
+	if b.Choice, ok = choices[req.Body.Choice]; !ok {
+		return nil, wire.At("/choice", spec.Errorf(spec.CodeMalformed, "a vote is approve, reject or abstain"))
+	}
+	for i, e := range req.Body.Except {
+		if e < 0 || e >= spec.MaxItems {
+			return nil, wire.At("/except/"+strconv.Itoa(i), spec.Errorf(spec.CodeMalformed, "this is not the number of an item"))
+		}
+		b.Except = append(b.Except, uint64(e))
+	}
+	slices.Sort(b.Except)
+	b.Except = slices.Compact(b.Except)
+	if err := checkText(b.Text); err != nil {
+		return nil, err
+	}
+	id, err := s.b.Vote(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	m := made(id, "")
+	m.Headers.Location = "/v1/cases/" + b.Case.String()
+	return wire.Vote201JSONResponse{MadeJSONResponse: m}, nil
+}
+
+// Dispute implements wire.StrictServerInterface.
+func (s *service) Dispute(ctx context.Context, req wire.DisputeRequestObject) (wire.DisputeResponseObject, error) {
+	c := Claim{Reason: req.Body.Reason, Text: req.Body.Text}
+	var err error
+	if c.Entry, err = spec.ParseHash(req.Body.Entry); err != nil {
+		return nil, wire.At("/entry", err)
+	}
+	if err := checkText(c.Text); err != nil {
+		return nil, err
+	}
+	id, err := s.b.Dispute(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return wire.Dispute201JSONResponse{MadeJSONResponse: made(id, "/v1/cases/")}, nil
+}
+
+// Invite implements wire.StrictServerInterface.
+func (s *service) Invite(ctx context.Context, req wire.InviteRequestObject) (wire.InviteResponseObject, error) {
+	ttl := defaultInvitation
+	if n := req.Body.ExpiresS; n < 0 || n > 10*365*24*3600 {
+		return nil, wire.At("/expires_s", spec.Errorf(spec.CodeMalformed, "this is not a number of seconds that an invitation can last"))
+	} else if n > 0 {
+		ttl = time.Duration(n) * time.Second
+	}
+	if !req.Body.Role.Valid() {
+		return nil, wire.At("/role", spec.Errorf(spec.CodeMalformed, "a role is one of member, reader, referrer, auditor"))
+	}
+	i, err := s.b.Invite(ctx, string(req.Body.Role), ttl)
+	if err != nil {
+		return nil, err
+	}
+	return wire.Invite201JSONResponse{Line: i.Line, Role: wire.Role(i.Role), Expires: i.Expires.UTC()}, nil
+}
+
+func checkText(text string) error {
+	if len(text) > spec.MaxText {
+		return wire.At("/text", spec.Errorf(spec.CodeTooLarge, "a text has at most %d bytes", spec.MaxText))
+	}
+	return nil
+}
+
+func made(id spec.Hash, at string) wire.MadeJSONResponse {
+	return wire.MadeJSONResponse{Body: wire.Made{ID: id.String()}, Headers: wire.MadeResponseHeaders{Location: at + id.String()}}
+}

@@ -79,6 +79,10 @@ func (n *Node) await(ctx context.Context, b *batch, tickets []*ticket) {
 	case <-n.brk.down:
 		settleAll(n.packer.queue.drop(tickets), Result{Err: ErrStopped})
 		settleAll(tickets, Result{Err: unknown(n.brk.err())})
+	case <-n.ended:
+		// Raft does not answer what it had queued and never begun.
+		settleAll(n.packer.queue.drop(tickets), Result{Err: ErrStopped})
+		settleAll(tickets, Result{Err: unknown(ErrStopped)})
 	}
 }
 

@@ -326,3 +326,40 @@ func TestWaitAppliedAndBarrier(t *testing.T) {
 		}
 	})
 }
+
+// Not in a bubble: raft leaves a goroutine of ours waiting for what it never
+// began.
+func TestStopOverAHungLogLeavesNoCallerWaiting(t *testing.T) {
+	log, store := newMemLog(), newMemStore()
+	_, trans := raft.NewInmemTransport("a")
+	n, err := Start(Config{
+		ID: "a", Dir: t.TempDir(), Voters: []string{"a"}, Now: time.Now, Fatal: func(err error) { t.Error(err) },
+		OpenLog: func(string) (LogBackend, error) { return log, nil },
+	}, store, trans)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{t: t, ctx: t.Context(), members: map[string]*member{"a": {id: "a", store: store, log: log, node: n}}}
+	h := hold(c)
+	results := make(chan error, packInFlight)
+	for i := range packInFlight {
+		go func() { _, err := n.Submit(context.Background(), sub("%d", i)); results <- err }()
+		c.until(5*time.Second, "the proposal", func() bool { return len(n.packer.slots) == i+1 })
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := n.Stop(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("stop: %v", err)
+	}
+	close(h.release)
+	for range packInFlight {
+		select {
+		case err := <-results:
+			if err != nil && !errors.Is(err, ErrUnknownOutcome) {
+				t.Errorf("a submission under way: %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("a submission never got an answer")
+		}
+	}
+}

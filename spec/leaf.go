@@ -67,7 +67,10 @@ type Leaf struct {
 // ParseLeaf decodes a leaf. Envelopes begin with a byte string, derived leaves
 // with the number of their tag.
 func ParseLeaf(data []byte) (Leaf, error) {
-	if len(data) < 2 || len(data) > MaxLeaf || data[0]>>5 != 4 {
+	if len(data) > MaxLeaf {
+		return Leaf{}, Errorf(CodeTooLarge, "a leaf is at most %d bytes", MaxLeaf)
+	}
+	if len(data) < 2 || data[0]>>5 != 4 {
 		return Leaf{}, Errorf(CodeMalformed, "not a leaf of the log")
 	}
 	if data[1]>>5 == 2 {

@@ -4,20 +4,14 @@ package pdq
 
 // kernel512 works on 16 samples at a time.
 var kernel512 = Kernel{
-	name: "avx512", strip: stripRows,
-	across: vectors512.across, sampled: vectors512.sampled, slide: slide512, gradients: gradients512,
+	name: "avx512", shrink: vectors512.shrink, gradients: gradients512,
 	dct: func(out *[16][16]float32, half *[16][side]float32, a *[side * side]float32) {
 		dct512(out, half, &basis, &basisTurned, a)
 	},
 	rgb: rgb512, rgba: rgba512,
 }
 
-var vectors512 = &vectors{unit: 16, turn: turn512, run: run512}
-
-func slide512(sum, in, out, dst []float32, c float32) {
-	n := len(sum)
-	slideRow512(&sum[0], &in[:n][0], &out[:n][0], &dst[:n][0], n, c, reciprocal(c))
-}
+var vectors512 = &vectors{unit: 16, turn: turn512, run32: run32x512, run64: run64x512}
 
 func gradients512(a, b []float32) int {
 	var sums [16]int32
@@ -54,10 +48,10 @@ func rgb512(dst []float32, pix []byte) {
 func turn512(dst, src *float32, dstStride, srcStride, dstStep, srcStep, blocks int)
 
 //go:noescape
-func run512(dst, in, out, sum *float32, steps int, c, inv float32)
+func run32x512(dst, in, out, sum *float32, dstStride, stride, steps int, c, inv float32)
 
 //go:noescape
-func slideRow512(sum, in, out, dst *float32, n int, c, inv float32)
+func run64x512(dst, in, out, sum *float32, dstStride, stride, steps int, c, inv float32)
 
 //go:noescape
 func gradientSums512(sums *[16]int32, a, b *float32, n int)

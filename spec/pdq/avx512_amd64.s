@@ -92,18 +92,20 @@ block:
 	VZEROUPPER
 	RET
 
-// func run512(dst, in, out, sum *float32, steps int, c, inv float32)
-TEXT ·run512(SB), NOSPLIT, $0-48
+// func run32x512(dst, in, out, sum *float32, dstStride, stride, steps int, c, inv float32)
+TEXT ·run32x512(SB), NOSPLIT, $0-64
 	MOVQ dst+0(FP), DI
 	MOVQ in+8(FP), SI
 	MOVQ out+16(FP), DX
 	MOVQ sum+24(FP), BX
-	MOVQ steps+32(FP), CX
-	VBROADCASTSS c+40(FP), Z30
-	VBROADCASTSS inv+44(FP), Z31
+	MOVQ dstStride+32(FP), R8
+	MOVQ stride+40(FP), R9
+	MOVQ steps+48(FP), CX
+	VBROADCASTSS c+56(FP), Z30
+	VBROADCASTSS inv+60(FP), Z31
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
-	CMPL inv+44(FP), $0
+	CMPL inv+60(FP), $0
 	JEQ  divided
 multiplied:
 	VADDPS (SI), Z0, Z0
@@ -114,9 +116,9 @@ multiplied:
 	VMULPS Z31, Z1, Z3
 	VMOVUPS Z2, (DI)
 	VMOVUPS Z3, 64(DI)
-	ADDQ $128, SI
-	ADDQ $128, DX
-	ADDQ $128, DI
+	ADDQ R9, SI
+	ADDQ R9, DX
+	ADDQ R8, DI
 	DECQ CX
 	JNZ  multiplied
 	JMP  done
@@ -129,9 +131,9 @@ divided:
 	VDIVPS Z30, Z1, Z3
 	VMOVUPS Z2, (DI)
 	VMOVUPS Z3, 64(DI)
-	ADDQ $128, SI
-	ADDQ $128, DX
-	ADDQ $128, DI
+	ADDQ R9, SI
+	ADDQ R9, DX
+	ADDQ R8, DI
 	DECQ CX
 	JNZ  divided
 done:
@@ -140,40 +142,73 @@ done:
 	VZEROUPPER
 	RET
 
-// func slideRow512(sum, in, out, dst *float32, n int, c, inv float32)
-TEXT ·slideRow512(SB), NOSPLIT, $0-48
-	MOVQ sum+0(FP), BX
+// func run64x512(dst, in, out, sum *float32, dstStride, stride, steps int, c, inv float32)
+TEXT ·run64x512(SB), NOSPLIT, $0-64
+	MOVQ dst+0(FP), DI
 	MOVQ in+8(FP), SI
 	MOVQ out+16(FP), DX
-	MOVQ dst+24(FP), DI
-	MOVQ n+32(FP), CX
-	VBROADCASTSS c+40(FP), Z30
-	VBROADCASTSS inv+44(FP), Z31
-	XORQ AX, AX
-	CMPL inv+44(FP), $0
+	MOVQ sum+24(FP), BX
+	MOVQ dstStride+32(FP), R8
+	MOVQ stride+40(FP), R9
+	MOVQ steps+48(FP), CX
+	VBROADCASTSS c+56(FP), Z30
+	VBROADCASTSS inv+60(FP), Z31
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(BX), Z2
+	VMOVUPS 192(BX), Z3
+	CMPL inv+60(FP), $0
 	JEQ  divided
 multiplied:
-	VMOVUPS (BX)(AX*4), Z0
-	VADDPS (SI)(AX*4), Z0, Z0
-	VSUBPS (DX)(AX*4), Z0, Z0
-	VMULPS Z31, Z0, Z1
-	VMOVUPS Z0, (BX)(AX*4)
-	VMOVUPS Z1, (DI)(AX*4)
-	ADDQ $16, AX
-	CMPQ AX, CX
-	JLT  multiplied
-	VZEROUPPER
-	RET
+	VADDPS (SI), Z0, Z0
+	VADDPS 64(SI), Z1, Z1
+	VADDPS 128(SI), Z2, Z2
+	VADDPS 192(SI), Z3, Z3
+	VSUBPS (DX), Z0, Z0
+	VSUBPS 64(DX), Z1, Z1
+	VSUBPS 128(DX), Z2, Z2
+	VSUBPS 192(DX), Z3, Z3
+	VMULPS Z31, Z0, Z4
+	VMULPS Z31, Z1, Z5
+	VMULPS Z31, Z2, Z6
+	VMULPS Z31, Z3, Z7
+	VMOVUPS Z4, (DI)
+	VMOVUPS Z5, 64(DI)
+	VMOVUPS Z6, 128(DI)
+	VMOVUPS Z7, 192(DI)
+	ADDQ R9, SI
+	ADDQ R9, DX
+	ADDQ R8, DI
+	DECQ CX
+	JNZ  multiplied
+	JMP  done
 divided:
-	VMOVUPS (BX)(AX*4), Z0
-	VADDPS (SI)(AX*4), Z0, Z0
-	VSUBPS (DX)(AX*4), Z0, Z0
-	VDIVPS Z30, Z0, Z1
-	VMOVUPS Z0, (BX)(AX*4)
-	VMOVUPS Z1, (DI)(AX*4)
-	ADDQ $16, AX
-	CMPQ AX, CX
-	JLT  divided
+	VADDPS (SI), Z0, Z0
+	VADDPS 64(SI), Z1, Z1
+	VADDPS 128(SI), Z2, Z2
+	VADDPS 192(SI), Z3, Z3
+	VSUBPS (DX), Z0, Z0
+	VSUBPS 64(DX), Z1, Z1
+	VSUBPS 128(DX), Z2, Z2
+	VSUBPS 192(DX), Z3, Z3
+	VDIVPS Z30, Z0, Z4
+	VDIVPS Z30, Z1, Z5
+	VDIVPS Z30, Z2, Z6
+	VDIVPS Z30, Z3, Z7
+	VMOVUPS Z4, (DI)
+	VMOVUPS Z5, 64(DI)
+	VMOVUPS Z6, 128(DI)
+	VMOVUPS Z7, 192(DI)
+	ADDQ R9, SI
+	ADDQ R9, DX
+	ADDQ R8, DI
+	DECQ CX
+	JNZ  divided
+done:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, 128(BX)
+	VMOVUPS Z3, 192(BX)
 	VZEROUPPER
 	RET
 

@@ -2,8 +2,6 @@
 
 package pdq
 
-import "math/bits"
-
 // window is the width of the box filter along n samples: half of the n/64
 // samples that one sample of the shrunk image stands for, rounded up.
 func window(n int) int { return (n + 127) / 128 }
@@ -27,13 +25,13 @@ func newBox(n int) box {
 func (b box) steps() int { return b.n + b.half - 1 }
 
 // count is how many samples the sum holds after step t.
-func (b box) count(t int) float32 { return float32(min(t+1, b.n) - max(0, t-b.win+1)) }
+func (b box) count(t int) int { return min(t+1, b.n) - max(0, t-b.win+1) }
 
 // reciprocal returns 1/c where a product with it is the quotient by c, bit for
 // bit: when c is a power of two. Otherwise it returns 0.
-func reciprocal(c float32) float32 {
-	if n := uint(c); bits.OnesCount(n) == 1 {
-		return 1 / c
+func reciprocal(c int) float32 {
+	if c&(c-1) != 0 {
+		return 0
 	}
-	return 0
+	return 1 / float32(c)
 }

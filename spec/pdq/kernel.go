@@ -7,28 +7,20 @@ import "github.com/tocsin-db/tocsin/spec"
 // A Kernel is one implementation of the arithmetic. All return the same bits.
 type Kernel struct {
 	name string
-	// strip is how many rows are filtered along x together.
-	strip int
-	// across filters strip rows of n samples, b.n of which count, along x.
-	// src and dst are strip by n; n is a multiple of lane. dst may hold
-	// anything in the columns from b.n on.
-	across func(w *workspace, b box, dst, src []float32, n int)
-	// sampled is across for the 64 columns that count: dst is strip by 64.
-	sampled func(w *workspace, b box, dst, src []float32, n int)
-	// slide adds in to sum, takes out from it and sets dst to sum/c; all are
-	// of one length, a multiple of lane.
-	slide func(sum, in, out, dst []float32, c float32)
-	// gradients adds |trunc((a[i]-b[i])*100/255)| for all i; the length is a
-	// multiple of lane.
+	// shrink fills w.small with a w by h image after two passes of the box
+	// filter along rows and columns; the sides are minSide or more.
+	shrink func(k *Kernel, s *workspace, src rows, w, h int)
+	// gradients adds |trunc((a[i]-b[i])*100/255)| for all i of a; its length is
+	// a multiple of lane.
 	gradients func(a, b []float32) int
-	// dct sets out to basis * a * basis transposed.
+	// dct sets out to basis * a * basis transposed; half is for its use.
 	dct func(out *[16][16]float32, half *[16][side]float32, a *[side * side]float32)
 	// rgb and rgba set dst to the luminance of pixels of three and four bytes;
 	// pix may go on behind the last of them.
 	rgb, rgba func(dst []float32, pix []byte)
 }
 
-// lane is the granularity of rows: what the widest kernel does in one go.
+// lane is the granularity of vectors: what the widest kernel does in one go.
 const lane = 16
 
 // best is the fastest kernel that this processor runs.
@@ -57,7 +49,13 @@ func (k *Kernel) transform(src rows, w, h int) Transform {
 	}
 	s := workspaces.Get().(*workspace)
 	defer workspaces.Put(s)
-	k.shrink(s, src, w, h)
+	if w == side && h == side {
+		for y := range side {
+			src.luma(s.small[y*side:][:side], y)
+		}
+	} else {
+		k.shrink(k, s, src, w, h)
+	}
 	t.quality = k.quality(&s.small)
 	k.dct(&t.coefs, &s.half, (*[side * side]float32)(s.small[:]))
 	return t

@@ -154,8 +154,9 @@ func (n *Node) shutdown(ctx context.Context) error {
 			n.cfg.Logger.Warn("stopping without handing on leadership", "error", err)
 		}
 	}
+	halted := n.halt()
 	go func() {
-		_ = n.halt().Error()
+		_ = halted.Error()
 		n.tasks.Wait()
 		close(n.ended)
 	}()

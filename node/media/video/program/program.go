@@ -71,7 +71,11 @@ type Process struct {
 func Start(ctx context.Context, path string, args []string, file *os.File, lim Limits) (*Process, error) {
 	lim = lim.withDefaults()
 	p := &Process{ctx: ctx}
-	if err := p.start(path, args, file, lim); err != nil {
+	err := p.start(path, args, file, lim)
+	if ctx.Err() != nil {
+		return nil, spec.Errorf(extract.CodeTimeout, "there was no time left for a decoder")
+	}
+	if err != nil {
 		return nil, spec.Errorf(spec.CodeInternal, "starting a decoder: %w", err)
 	}
 	return p, nil

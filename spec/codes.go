@@ -36,6 +36,13 @@ const (
 	CodeReplica    Code = "REPLAY_MISMATCH"
 	CodeCorrupt    Code = "CORRUPT"
 
+	// Of proofs.
+	CodeCheckpoint Code = "BAD_CHECKPOINT"
+	CodeProof      Code = "BAD_PROOF"
+	CodeNotFinal   Code = "NOT_FINAL"
+	CodeForked     Code = "FORKED"
+	CodeReceipt    Code = "BAD_RECEIPT"
+
 	// Of nodes, transport and consensus rather than of the rules.
 	CodeBusy        Code = "BUSY"
 	CodeDenied      Code = "DENIED"

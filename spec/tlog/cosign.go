@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tlog
+
+import (
+	"crypto/ed25519"
+	"encoding/binary"
+	"fmt"
+)
+
+// A Cosignature is an organisation's statement that it saw the log be
+// append-only up to a checkpoint, at a time (C2SP tlog-cosignature).
+type Cosignature struct {
+	_    struct{} `cbor:",toarray"`
+	Org  string
+	Time uint64 // Unix seconds, of the organisation's clock
+	Sig  [ed25519.SignatureSize]byte
+}
+
+// Cosign signs a checkpoint with an organisation's cosign key.
+func Cosign(c Checkpoint, org string, key ed25519.PrivateKey, unix uint64) Cosignature {
+	s := Cosignature{Org: org, Time: unix}
+	copy(s.Sig[:], ed25519.Sign(key, cosigned(c, unix)))
+	return s
+}
+
+// cosigned is what a cosignature signs.
+func cosigned(c Checkpoint, unix uint64) []byte {
+	return append(fmt.Appendf(nil, "cosignature/v1\ntime %d\n", unix), c.Text()...)
+}
+
+// raw is the signature as notes carry it: time ‖ signature.
+func (s *Cosignature) raw() []byte {
+	return append(binary.BigEndian.AppendUint64(nil, s.Time), s.Sig[:]...)
+}
+
+// Quorum is how many of n sequencers make a checkpoint final: more than two
+// thirds from four on, so that two quorums share more than any tolerated number
+// of liars; below four, where no liar can be tolerated, a majority.
+func Quorum(n int) int {
+	if n >= 4 {
+		return 2*n/3 + 1
+	}
+	return n/2 + 1
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tlog
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/transparency-dev/formats/note"
+	sumnote "golang.org/x/mod/sumdb/note"
+
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// Types of keys in signed notes (C2SP signed-note).
+const (
+	keyEd25519     = 0x01
+	keyCosignature = 0x04
+)
+
+// LogKey is the key that signs every checkpoint of an origin. Anyone can derive
+// it, so its signature conveys no authority: it stands there because stock tools
+// expect a log to have a key. What counts are cosignatures.
+func LogKey(origin string) ed25519.PrivateKey {
+	b, err := spec.Encode([]any{"tocsin.logkey.v1", origin})
+	if err != nil {
+		panic(err) // two strings always encode
+	}
+	seed := sha256.Sum256(b)
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+// LogVerifierKey is the public half of LogKey as stock tools take it.
+func LogVerifierKey(origin string) string {
+	return verifierKey(origin, keyEd25519, LogKey(origin).Public().(ed25519.PublicKey))
+}
+
+// CosignerName is the name under which an organisation cosigns.
+func CosignerName(origin, org string) string { return origin + "/" + org }
+
+// CosignerVerifierKey is an organisation's cosign key as stock tools take it.
+func CosignerVerifierKey(origin string, o *spec.Organisation) string {
+	return verifierKey(CosignerName(origin, o.ID), keyCosignature, o.CosignKey[:])
+}
+
+func verifierKey(name string, kind byte, key []byte) string {
+	typed := append([]byte{kind}, key...)
+	return fmt.Sprintf("%s+%08x+%s", name, keyHash(name, typed), base64.StdEncoding.EncodeToString(typed))
+}
+
+// keyHash is how a note refers to a key: the first four bytes of
+// SHA-256(name ‖ "\n" ‖ type ‖ key).
+func keyHash(name string, typed []byte) uint32 {
+	h := sha256.Sum256(append([]byte(name+"\n"), typed...))
+	return binary.BigEndian.Uint32(h[:])
+}
+
+// logVerifier verifies the log key's signatures.
+func logVerifier(origin string) sumnote.Verifier {
+	v, err := sumnote.NewVerifier(LogVerifierKey(origin))
+	if err != nil {
+		return nil // the origin cannot be a name: NewPanel refuses it
+	}
+	return v
+}
+
+func cosignVerifier(origin string, o *spec.Organisation) (sumnote.Verifier, error) {
+	v, err := note.NewVerifierForCosignatureV1(CosignerVerifierKey(origin, o))
+	if err != nil {
+		return nil, spec.Errorf(spec.CodeGenesis, "the origin or an organisation's id cannot stand in a signed note: %w", err)
+	}
+	return v, nil
+}
+
+// fixed is a signer whose one signature is known already.
+type fixed struct {
+	name string
+	hash uint32
+	sig  []byte
+}
+
+func (f fixed) Name() string                { return f.name }
+func (f fixed) KeyHash() uint32             { return f.hash }
+func (f fixed) Sign([]byte) ([]byte, error) { return f.sig, nil }
+
+var _ sumnote.Signer = fixed{}

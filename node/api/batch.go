@@ -53,12 +53,19 @@ func (b *batch) VisitMatchBatchResponse(w http.ResponseWriter) error {
 		now := time.Now()
 		_, _ = c.SetReadDeadline(now.Add(batchIdle)), c.SetWriteDeadline(now.Add(batchIdle))
 		line, err := readLine(in)
-		if len(line) > 0 || spec.CodeOf(err) != "" {
-			if json.NewEncoder(out).Encode(b.answer(line, n, err)) != nil {
+		long := spec.CodeOf(err) == spec.CodeTooLarge
+		if long || len(line) > 0 {
+			var a wire.BatchAnswer
+			if long {
+				a = wire.BatchAnswer{Line: n, Error: problemOf(err)}
+			} else {
+				a = b.answer(line, n)
+			}
+			if json.NewEncoder(out).Encode(a) != nil {
 				return nil
 			}
 		}
-		if err != nil && spec.CodeOf(err) == "" {
+		if err != nil && !long {
 			_, _ = out.Flush(), c.Flush()
 			return nil
 		}
@@ -66,13 +73,11 @@ func (b *batch) VisitMatchBatchResponse(w http.ResponseWriter) error {
 }
 
 // answer looks one line up.
-func (b *batch) answer(line []byte, n int64, err error) wire.BatchAnswer {
+func (b *batch) answer(line []byte, n int64) wire.BatchAnswer {
 	var q wire.BatchQuery
-	if err == nil {
-		err = json.Unmarshal(line, &q)
-		if err != nil && spec.CodeOf(err) == "" {
-			err = spec.Errorf(spec.CodeMalformed, "the line is not a JSON object")
-		}
+	err := json.Unmarshal(line, &q)
+	if err != nil && spec.CodeOf(err) == "" {
+		err = spec.Errorf(spec.CodeMalformed, "the line is not a JSON object")
 	}
 	if err != nil {
 		return wire.BatchAnswer{ID: q.ID, Line: n, Error: problemOf(err)}

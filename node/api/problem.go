@@ -35,6 +35,9 @@ var statuses = map[spec.Code]int{
 	spec.CodeGenesis:    http.StatusBadRequest,
 	spec.CodeInvitation: http.StatusBadRequest,
 	spec.CodeUsage:      http.StatusBadRequest,
+	spec.CodeCheckpoint: http.StatusBadRequest,
+	spec.CodeProof:      http.StatusBadRequest,
+	spec.CodeReceipt:    http.StatusBadRequest,
 
 	spec.CodeDenied:     http.StatusForbidden,
 	spec.CodeRole:       http.StatusForbidden,
@@ -58,6 +61,7 @@ var statuses = map[spec.Code]int{
 	spec.CodeEnrolled:   http.StatusConflict,
 	spec.CodePending:    http.StatusConflict,
 	spec.CodeNotEnabled: http.StatusConflict,
+	spec.CodeNotFinal:   http.StatusConflict,
 
 	spec.CodeGone:        http.StatusGone,
 	spec.CodeTooLarge:    http.StatusRequestEntityTooLarge,
@@ -71,6 +75,7 @@ var statuses = map[spec.Code]int{
 	spec.CodeNotReady:    http.StatusServiceUnavailable,
 	spec.CodeUnknown:     http.StatusGatewayTimeout,
 
+	spec.CodeForked:   http.StatusInternalServerError,
 	spec.CodeReplica:  http.StatusInternalServerError,
 	spec.CodeCorrupt:  http.StatusInternalServerError,
 	spec.CodeConfig:   http.StatusInternalServerError,

@@ -3,7 +3,9 @@
 package spec
 
 import (
-	"github.com/fxamacker/cbor/v2"
+	"bytes"
+	"crypto/sha256"
+	"unicode/utf8"
 )
 
 // Limits of a proposal and its opening.
@@ -31,43 +33,39 @@ func (o Opened) Commitment() Hash {
 	if o.Erased {
 		return o.Blinded
 	}
-	return hashOf("tocsin.signal.v1", o.Salt, o.Item, o.Signal.Type, o.Signal.Value, o.Signal.Quality)
+	b := make([]byte, 0, 128)
+	b = appendText(appendHead(b, majorArray, 6), "tocsin.signal.v1")
+	return sha256.Sum256(o.appendFields(b))
 }
 
-type openedWire struct {
-	_       struct{} `cbor:",toarray"`
-	Salt    [SaltSize]byte
-	Item    uint64
-	Type    string
-	Value   []byte
-	Quality uint64
+// appendFields appends salt, item, type, value and quality.
+func (o *Opened) appendFields(b []byte) []byte {
+	b = appendUint(appendBytes(b, o.Salt[:]), uint64(o.Item))
+	b = appendBytes(appendText(b, o.Signal.Type), o.Signal.Value)
+	return appendUint(b, uint64(o.Signal.Quality))
 }
 
-// MarshalCBOR writes the array, or the bare commitment of an erased signal.
-func (o Opened) MarshalCBOR() ([]byte, error) {
+func (o *Opened) append(b []byte) []byte {
 	if o.Erased {
-		return encMode.Marshal(o.Blinded)
+		return appendBytes(b, o.Blinded[:])
 	}
-	return encMode.Marshal(openedWire{Salt: o.Salt, Item: uint64(o.Item), Type: o.Signal.Type, Value: o.Signal.Value, Quality: uint64(o.Signal.Quality)})
+	return o.appendFields(appendHead(b, majorArray, 5))
 }
 
-// UnmarshalCBOR is the reverse of MarshalCBOR.
-func (o *Opened) UnmarshalCBOR(data []byte) error {
-	*o = Opened{}
-	if len(data) > 0 && data[0]>>5 == 2 { // a byte string
+func (o *Opened) read(r *quickReader) {
+	if r.next() == majorBytes {
+		c := r.bytes()
+		r.bad = r.bad || len(c) != len(o.Blinded)
 		o.Erased = true
-		return decMode.Unmarshal(data, &o.Blinded)
+		copy(o.Blinded[:], c)
+		return
 	}
-	var w openedWire
-	if err := decMode.Unmarshal(data, &w); err != nil {
-		return err
-	}
-	if w.Item >= MaxItems || w.Quality > 100 {
-		return Errorf(CodeMalformed, "an opened signal is out of range")
-	}
-	o.Salt, o.Item = w.Salt, int(w.Item)
-	o.Signal = Signal{Type: w.Type, Value: w.Value, Quality: int(w.Quality)}
-	return nil
+	n := r.array()
+	salt, item, typ, value, quality := r.bytes(), r.uint(), r.text(), r.bytes(), r.uint()
+	r.bad = r.bad || n != 5 || len(salt) != SaltSize || item >= MaxItems || quality > 100 || !utf8.ValidString(typ)
+	copy(o.Salt[:], salt)
+	o.Item = int(item)
+	o.Signal = Signal{Type: typ, Value: bytes.Clone(value), Quality: int(quality)}
 }
 
 // A Text is free text with its salt. The log holds its hash alone.
@@ -107,12 +105,23 @@ type Opening struct {
 
 // Encode returns the canonical bytes.
 func (o *Opening) Encode() ([]byte, error) {
-	b, err := Encode(o)
-	if err == nil && len(b) > MaxOpening {
-		err = Errorf(CodeTooLarge, "an opening is at most %d bytes", MaxOpening)
+	b := appendHead(make([]byte, 0, 64+96*len(o.Signals)), majorArray, 2)
+	b = appendHead(b, majorArray, uint64(len(o.Signals)))
+	for i := range o.Signals {
+		b = o.Signals[i].append(b)
 	}
-	return b, err
+	b = appendHead(b, majorArray, uint64(len(o.Texts)))
+	for _, t := range o.Texts {
+		b = appendText(appendBytes(appendHead(b, majorArray, 2), t.Salt), t.Text)
+	}
+	if len(b) > MaxOpening {
+		return nil, Errorf(CodeTooLarge, "an opening is at most %d bytes", MaxOpening)
+	}
+	return b, nil
 }
+
+// MaxTexts bounds the texts of one opening.
+const MaxTexts = 16
 
 // ParseOpening reads and bounds an opening. Whether it belongs to an operation
 // is decided by Proposal.Matches and MatchTexts.
@@ -120,19 +129,46 @@ func ParseOpening(data []byte) (*Opening, error) {
 	if len(data) > MaxOpening {
 		return nil, Errorf(CodeTooLarge, "an opening is at most %d bytes", MaxOpening)
 	}
-	var o Opening
-	if err := Decode(data, &o); err != nil {
-		return nil, err
+	r := &quickReader{rest: data}
+	bad := Errorf(CodeMalformed, "not a deterministic CBOR opening")
+	outer, n := r.array(), r.array()
+	if r.bad || outer != 2 || n > uint64(len(r.rest)) {
+		return nil, bad
 	}
-	if len(o.Signals) > MaxSignals {
+	if n > MaxSignals {
 		return nil, Errorf(CodeTooLarge, "a proposal has at most %d signals", MaxSignals)
 	}
-	for _, t := range o.Texts {
-		if err := t.check(); err != nil {
-			return nil, err
-		}
+	o := &Opening{Signals: make([]Opened, n)}
+	for i := range o.Signals {
+		o.Signals[i].read(r)
 	}
-	return &o, nil
+	if err := o.readTexts(r); err != nil {
+		return nil, err
+	}
+	if r.bad || len(r.rest) != 0 {
+		return nil, bad
+	}
+	return o, nil
+}
+
+func (o *Opening) readTexts(r *quickReader) error {
+	n := r.array()
+	if n > MaxTexts {
+		return Errorf(CodeTooLarge, "an opening has at most %d texts", MaxTexts)
+	}
+	for range n {
+		pair := r.array()
+		t := Text{Salt: bytes.Clone(r.bytes()), Text: r.text()}
+		if r.bad || pair != 2 || !utf8.ValidString(t.Text) {
+			r.bad = true
+			return nil
+		}
+		if err := t.check(); err != nil {
+			return err
+		}
+		o.Texts = append(o.Texts, t)
+	}
+	return nil
 }
 
 // MatchTexts reports with OPENING_MISMATCH whether the texts are those that
@@ -148,6 +184,3 @@ func (o *Opening) MatchTexts(hashes ...[]byte) error {
 	}
 	return nil
 }
-
-var _ cbor.Marshaler = Opened{}
-var _ cbor.Unmarshaler = (*Opened)(nil)

@@ -3,6 +3,7 @@
 package spec
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"strings"
 )
@@ -100,4 +101,8 @@ func ParseSignal(typ, text string) (Signal, error) {
 
 // Key is the name under which a signal is stored and proved: unsalted, so it
 // stays inside the enrolled parties.
-func (s Signal) Key() Hash { return hashOf("tocsin.k.v1", s.Type, s.Value) }
+func (s Signal) Key() Hash {
+	b := make([]byte, 0, 96)
+	b = appendText(appendHead(b, majorArray, 3), "tocsin.k.v1")
+	return sha256.Sum256(appendBytes(appendText(b, s.Type), s.Value))
+}

@@ -4,13 +4,14 @@ package storage
 
 import (
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
 )
 
 // Sizes of the two trees that commit to the state: a bucket is chosen by the top
 // bits of a leaf's place.
 const (
-	liveBits = 18
-	ruleBits = 16
+	liveBits = tlog.LiveBits
+	ruleBits = tlog.RulesBits
 )
 
 // A bucketTree is a perfect binary tree over the roots of buckets, in memory:

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
+)
+
+// LogHash returns a complete hash of the Merkle tree over the log; it implements
+// tlog.Hashes. It fails with NOT_FOUND for one that the log does not have yet.
+func (s *Store) LogHash(level int, index uint64) (h spec.Hash, err error) {
+	err = s.read(func(d *database) error {
+		if level < 0 || level > 48 {
+			return spec.Errorf(spec.CodeNotFound, "the log has no such hash")
+		}
+		b, err := get(d.pebble, logHashKey(level, index))
+		if err != nil {
+			return err
+		}
+		if len(b) != len(h) {
+			return spec.Errorf(spec.CodeNotFound, "the log has no such hash")
+		}
+		h = spec.Hash(b)
+		return nil
+	})
+	return h, err
+}
+
+// LogRoot is the RFC 6962 root over the log as changed so far.
+func (t *Tx) LogRoot() spec.Hash { return t.edge.Root() }
+
+// A StateProof is what ties facts about the state to the last StateRoot leaf of
+// the log, as of one moment.
+type StateProof struct {
+	Size   uint64 // of the log: its last leaf is the StateRoot
+	Record []byte // under the key asked for, or nil
+	Rules  *tlog.BucketProof
+	Live   *tlog.BucketProof // of the live signal asked for, or nil when it is not live
+	Meta   []byte            // of that live signal
+}
+
+// ProveRecord proves the record under key and, when k is not zero, the live
+// signal k of an entry. It waits for the batch under way.
+func (s *Store) ProveRecord(key []byte, k, entry spec.Hash) (p StateProof, err error) {
+	s.writer.Lock() // the trees in memory are those of the last commit only between batches
+	defer s.writer.Unlock()
+	err = s.read(func(d *database) error {
+		p.Size = d.edge.Size
+		if p.Record, err = get(d.pebble, recordKey(key)); err != nil || p.Record == nil {
+			return err
+		}
+		place := spec.RulePlace(key)
+		p.Rules, err = d.rules.prove(d.pebble, tableRuleLeaf, place, ruleLeafKey(place), func(_, value []byte) (spec.Hash, error) {
+			return spec.Hash(value), nil
+		})
+		if err != nil || k.IsZero() {
+			return err
+		}
+		b, err := get(d.pebble, liveKey(k, entry))
+		if err != nil || b == nil {
+			return err
+		}
+		l, err := parseLive(liveKey(k, entry), b)
+		if err != nil {
+			return err
+		}
+		p.Meta = l.Meta
+		p.Live, err = d.live.prove(d.pebble, tableLive, k, liveKey(k, entry), liveLeaf)
+		return err
+	})
+	return p, err
+}
+
+// LiveBucket returns the live signals of the bucket that holds place k, with the
+// proof of the whole bucket: from it, that k is not live can be shown to those who
+// may see its neighbours.
+func (s *Store) LiveBucket(k spec.Hash) (size uint64, bucket []LiveLeaf, siblings []spec.Hash, err error) {
+	s.writer.Lock()
+	defer s.writer.Unlock()
+	err = s.read(func(d *database) error {
+		size, siblings = d.edge.Size, d.live.path(d.live.bucketOf(k))
+		return d.live.each(d.pebble, tableLive, d.live.bucketOf(k), func(key, value []byte) error {
+			l, err := parseLive(key, value)
+			if err == nil {
+				bucket = append(bucket, LiveLeaf{K: l.k, C: l.C, Meta: l.Meta})
+			}
+			return err
+		})
+	})
+	return size, bucket, siblings, err
+}
+
+// A LiveLeaf is what a leaf of the tree of live signals is made from.
+type LiveLeaf struct {
+	K, C spec.Hash
+	Meta []byte
+}
+
+func liveLeaf(key, value []byte) (spec.Hash, error) {
+	l, err := parseLive(key, value)
+	if err != nil {
+		return spec.Hash{}, err
+	}
+	return spec.LiveLeaf(l.k, l.C, l.Meta), nil
+}
+
+// path returns the siblings of a bucket, from the lowest up.
+func (t *bucketTree) path(b uint32) []spec.Hash {
+	var out []spec.Hash
+	for i := uint32(1)<<t.bits + b; i > 1; i >>= 1 {
+		out = append(out, t.nodes[i^1])
+	}
+	return out
+}
+
+// each calls fn with what stands in a bucket of a table ordered by places.
+func (t *bucketTree) each(r pebble.Reader, table byte, b uint32, fn func(key, value []byte) error) error {
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: bucketKey(table, t.begin(b)), UpperBound: []byte{table + 1}})
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	for it.First(); it.Valid() && t.bucketOf(spec.Hash(it.Key()[1:33])) == b; it.Next() {
+		if err := fn(it.Key(), it.Value()); err != nil {
+			return err
+		}
+	}
+	return it.Error()
+}
+
+// prove proves the leaf under key, whose place is given.
+func (t *bucketTree) prove(r pebble.Reader, table byte, place spec.Hash, key []byte, leaf func(key, value []byte) (spec.Hash, error)) (*tlog.BucketProof, error) {
+	var tree tlog.Memory
+	p := &tlog.BucketProof{Siblings: t.path(t.bucketOf(place))}
+	found := false
+	err := t.each(r, table, t.bucketOf(place), func(k, v []byte) error {
+		h, err := leaf(k, v)
+		if err != nil {
+			return err
+		}
+		if string(k) == string(key) {
+			p.Index, found = tree.Size, true
+		}
+		tree.Add(h)
+		return nil
+	})
+	if err == nil && !found {
+		err = spec.Errorf(spec.CodeCorrupt, "a record and the tree over the records differ")
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.Count = tree.Size
+	p.Path, err = tlog.Inclusion(&tree, p.Count, p.Index)
+	return p, err
+}

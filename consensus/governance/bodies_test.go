@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package governance_test
+
+import "github.com/tocsin-db/tocsin/spec"
+
+func enrolment(o spec.Organisation) *spec.Membership {
+	return &spec.Membership{Action: spec.ActionEnrol, Organisation: o}
+}

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -25,6 +26,35 @@ type replica struct {
 	// changed is called after every commit, when the state of organisations may
 	// have changed.
 	changed func()
+	// checked holds what this node, leading, has decoded and checked already and
+	// proposed, by id of the operation.
+	checked sync.Map // spec.Hash → *checkedSubmission
+}
+
+// A checkedSubmission is a submission with what was learnt from its bytes.
+type checkedSubmission struct {
+	bytes  spec.Submission
+	parsed governance.Parsed
+}
+
+// remember keeps a checked submission until forget is called.
+func (r *replica) remember(s spec.Submission, p governance.Parsed) (forget func()) {
+	c := &checkedSubmission{s, p}
+	if _, taken := r.checked.LoadOrStore(p.Op.ID, c); taken {
+		return func() {}
+	}
+	return func() { r.checked.CompareAndDelete(p.Op.ID, c) }
+}
+
+// parse decodes a submission unless that was done. What is remembered is used
+// once: a Parsed belongs to one goroutine.
+func (r *replica) parse(s *spec.Submission) governance.Parsed {
+	if v, ok := r.checked.LoadAndDelete(spec.LeafHash(s.Envelope)); ok {
+		if c := v.(*checkedSubmission); bytes.Equal(c.bytes.Opening, s.Opening) && bytes.Equal(c.bytes.Envelope, s.Envelope) {
+			return c.parsed
+		}
+	}
+	return governance.Parse(s)
 }
 
 // found writes the founding state into an empty store and refuses a store that
@@ -108,7 +138,7 @@ func (r *replica) prepare(cmds []consensus.Command) ([]preparedEntry, error) {
 		for j := range e.Submissions {
 			p, s := &entries[i].submissions[j], &e.Submissions[j]
 			jobs = append(jobs, func() error {
-				*p = governance.Parse(s)
+				*p = r.parse(s)
 				return governance.Verify(r.store, p)
 			})
 		}

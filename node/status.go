@@ -101,3 +101,11 @@ func (n *Node) LogSize() uint64 { return n.store.Size() }
 
 // LogRoot is the RFC 6962 root over this node's log.
 func (n *Node) LogRoot() spec.Hash { return n.store.Head().Root }
+
+// Term is the current term of consensus, 0 on a node that follows.
+func (n *Node) Term() uint64 {
+	if n.consensus == nil {
+		return 0
+	}
+	return n.consensus.Status().Term
+}

@@ -185,6 +185,7 @@ func (n *Node) lead(ctx context.Context, sub spec.Submission) (spec.Outcome, err
 		out.Code, out.Message = spec.CodeOf(err), err.Error()
 		return out, nil
 	}
+	defer n.replica.remember(sub, p)()
 	return n.consensus.Submit(ctx, sub)
 }
 

@@ -41,10 +41,10 @@ func blind(p api.Proposal) (*spec.Proposal, *spec.Opening, error) {
 	if err := body.Check(); err != nil {
 		return nil, nil, err
 	}
-	body.Root = spec.CommitmentRoot(opening.Signals)
 	text := salted(p.Text)
 	body.Text = text.Hash()
 	opening.Texts = []spec.Text{text, {}}
+	body.Root = opening.Root()
 	return body, opening, body.Matches(opening, false)
 }
 

@@ -126,7 +126,7 @@ func (p *Proposal) Matches(o *Opening, erased bool) error {
 	if len(o.Signals) != p.Signals() {
 		return Errorf(CodeMismatch, "the opening has %d signals where the proposal has %d", len(o.Signals), p.Signals())
 	}
-	if CommitmentRoot(o.Signals) != p.Root {
+	if o.Root() != p.Root {
 		return Errorf(CodeMismatch, "the opening does not hash to the proposal's root")
 	}
 	n := 0

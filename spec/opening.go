@@ -97,10 +97,22 @@ func (t Text) check() error {
 
 // An Opening holds what an operation's leaf hides: the signals in their order
 // and the free texts in the order of the body's text fields.
+//
+// It must not change once Root was asked for.
 type Opening struct {
-	_       struct{} `cbor:",toarray"`
 	Signals []Opened
 	Texts   []Text
+	root    *Hash // remembered
+}
+
+// Root is the RFC 6962 root over the signals' commitments. It is computed once;
+// one goroutine at a time may ask.
+func (o *Opening) Root() Hash {
+	if o.root == nil {
+		h := CommitmentRoot(o.Signals)
+		o.root = &h
+	}
+	return *o.root
 }
 
 // Encode returns the canonical bytes.

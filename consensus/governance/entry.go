@@ -62,6 +62,9 @@ func Parse(s *spec.Submission) Parsed {
 		return Parsed{Op: op, Err: err}
 	}
 	o, err := spec.ParseOpening(s.Opening)
+	if err == nil {
+		o.Root() // most of the work of an addition, done here in parallel
+	}
 	return Parsed{Op: op, Opening: o, Err: err}
 }
 

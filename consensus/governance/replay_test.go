@@ -186,8 +186,8 @@ func TestReplayRefusesAlteredOpenings(t *testing.T) {
 	c := trio(t)
 	id := c.propose("alpha", "one")
 	g := groups(c.ledger.log)[0]
-	o := *c.ledger.openings[id]
-	o.Signals = append([]spec.Opened(nil), o.Signals...)
+	held := c.ledger.openings[id]
+	o := spec.Opening{Signals: append([]spec.Opened(nil), held.Signals...), Texts: held.Texts}
 	o.Signals[0].Signal = sha("other")
 	if err := governance.Replay(fresh(t, c), g, map[spec.Hash]*spec.Opening{id: &o}); spec.CodeOf(err) != spec.CodeMismatch {
 		t.Fatalf("altered: %v", err)

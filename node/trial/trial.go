@@ -23,9 +23,10 @@ import (
 
 // Options shape a Consortium.
 type Options struct {
-	Dir     string // folder for the data directories; must exist
-	Members int    // how many found it
-	HTTP    bool   // open a lookup door for each node on a free port
+	Dir     string        // folder for the data directories; must exist
+	Members int           // how many found it
+	HTTP    bool          // open a lookup door for each node on a free port
+	RTT     time.Duration // round trip between any two nodes, simulated; 0: that of loopback
 	Logger  *slog.Logger
 	Fatal   func(who string, err error) // told when a node fails
 }
@@ -35,6 +36,7 @@ type Consortium struct {
 	opts    Options
 	Members []*Participant
 	Readers []*Participant
+	delays  []*delayer
 }
 
 // A Participant is one organisation and its running node.
@@ -94,6 +96,9 @@ func Found(ctx context.Context, o Options) (*Consortium, error) {
 func (c *Consortium) create(id string, d identity.Details, listen bool) (*Participant, error) {
 	p := &Participant{ID: id, Dir: filepath.Join(c.opts.Dir, id)}
 	p.config = node.Config{Dir: p.Dir, Profile: "lan", Logger: c.opts.Logger.With("node", id)}
+	if c.opts.RTT > 20*time.Millisecond {
+		p.config.Profile = "wan"
+	}
 	p.config.Fatal = func(err error) {
 		if c.opts.Fatal != nil {
 			c.opts.Fatal(id, err)
@@ -104,8 +109,16 @@ func (c *Consortium) create(id string, d identity.Details, listen bool) (*Partic
 		if err != nil {
 			return nil, err
 		}
-		d.Addresses = []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port)}
-		p.config.Listen = d.Addresses
+		p.config.Listen = []string{loopback(port)}
+		d.Addresses = p.config.Listen
+		if c.opts.RTT > 0 {
+			delay, err := newDelayer(fmt.Sprintf("127.0.0.1:%d", port), c.opts.RTT)
+			if err != nil {
+				return nil, err
+			}
+			c.delays = append(c.delays, delay)
+			d.Addresses = []string{loopback(delay.port())}
+		}
 	}
 	if c.opts.HTTP {
 		port, err := freePort()
@@ -118,6 +131,8 @@ func (c *Consortium) create(id string, d identity.Details, listen bool) (*Partic
 	_, err := identity.Create(p.Dir, d, rand.Reader)
 	return p, err
 }
+
+func loopback(port int) string { return fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port) }
 
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -233,6 +248,9 @@ func (c *Consortium) Stop(ctx context.Context) error {
 		if all[i].Node != nil {
 			errs = append(errs, all[i].Node.Stop(ctx))
 		}
+	}
+	for _, d := range c.delays {
+		d.close()
 	}
 	return errors.Join(errs...)
 }

@@ -7,62 +7,91 @@
 // the durable store removes a key when the last entry that lists it goes.
 package exact
 
-import "sync"
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
 
-// Table is a set of keys. Any number of goroutines may ask while one adds and
-// removes.
+// Table is a set of keys. Any number of goroutines may ask while others add
+// and remove; asking takes no lock and is never waited for. The memory lies
+// outside the garbage-collected heap and is given back when the Table is no
+// longer reachable.
 type Table struct {
-	mu   sync.RWMutex
-	keys map[[32]byte]struct{}
+	secret  secret
+	size    atomic.Uint64 // buckets in use: 2^level + the next to split
+	count   atomic.Int64
+	buckets store // found by the key
+	spill   store // found through a full bucket
+	spilled uint64
+	writing sync.Mutex
 }
 
-// New makes an empty table with room for about capacityHint keys; it grows as
-// needed.
+// New makes an empty table with room for about capacityHint keys. It grows one
+// bucket at a time, whatever the hint was. It panics when not even the first
+// page of memory can be had.
 func New(capacityHint int) *Table {
-	return &Table{keys: make(map[[32]byte]struct{}, capacityHint)}
+	t := &Table{secret: newSecret()}
+	t.spilled = 1 // 0 says that there is no link
+	size := max(firstBuckets, uint64(max(0, capacityHint))*loadDen/loadNum)
+	for _, err := range []error{t.buckets.reach(size), t.spill.reach(1)} {
+		if err != nil {
+			panic(fmt.Errorf("exact: %w", err))
+		}
+	}
+	t.size.Store(size)
+	runtime.AddCleanup(t, (*areas).free, t.buckets.areas)
+	runtime.AddCleanup(t, (*areas).free, t.spill.areas)
+	return t
 }
 
 // Len returns the number of keys.
-func (t *Table) Len() int {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return len(t.keys)
-}
+func (t *Table) Len() int { return int(t.count.Load()) }
 
-// Add lists key and reports whether it was not listed before.
-func (t *Table) Add(key *[32]byte) (added bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, old := t.keys[*key]
-	t.keys[*key] = struct{}{}
-	return !old
-}
-
-// Remove takes key out and reports whether it was listed.
-func (t *Table) Remove(key *[32]byte) (removed bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, old := t.keys[*key]
-	delete(t.keys, *key)
-	return old
+// Memory returns how many bytes the table uses.
+func (t *Table) Memory() int {
+	t.writing.Lock()
+	defer t.writing.Unlock()
+	return int(t.size.Load()+t.spilled) * bucketBytes
 }
 
 // Has reports whether key is listed.
 func (t *Table) Has(key *[32]byte) bool {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	_, ok := t.keys[*key]
-	return ok
+	f := t.secret.fingerprint(key)
+	has := t.has(f)
+	runtime.KeepAlive(t)
+	return has
 }
 
-// HasBatch writes 1 to out[i] if keys[i] is listed and 0 if not. It panics
-// when out is shorter than keys.
-func (t *Table) HasBatch(keys [][32]byte, out []byte) {
-	out = out[:len(keys)]
-	for i := range keys {
-		out[i] = 0
-		if t.Has(&keys[i]) {
-			out[i] = 1
+// has looks f up. A key that is listed all the time is found whatever happens
+// meanwhile: a bucket is split by copying what moves, then publishing the new
+// size, then deleting what moved; so who saw nothing and still sees the size
+// it began with has looked in the right place.
+func (t *Table) has(f fingerprint) bool {
+	for size := t.size.Load(); ; {
+		if t.in(f, place(f.lo, size)) {
+			return true
 		}
+		now := t.size.Load()
+		if now == size {
+			return false
+		}
+		size = now
 	}
+}
+
+// in looks for f in a bucket and what it spilled.
+func (t *Table) in(f fingerprint, at uint64) bool {
+	for b := t.buckets.bucket(at); b != nil; {
+		found, link := b.look(f)
+		if found {
+			return true
+		}
+		if link == 0 {
+			return false
+		}
+		b = t.spill.bucket(link)
+	}
+	return false
 }

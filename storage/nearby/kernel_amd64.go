@@ -39,23 +39,6 @@ func prefetchRows(rows []uint64, ids []uint32) {
 	}
 }
 
-// prefetch brings near what addRow will write: it would wait for memory some
-// fifty times otherwise.
-func (s *segment) prefetch(r *row) {
-	d := s.directory.Load()
-	for b := range bandCount {
-		prefetchLine(unsafe.Pointer(&d.headers[d.at(b, r.band(b))]))
-	}
-	for b := range bandCount {
-		h := d.header(b, r.band(b))
-		last := h.unit() + h.units() - 1
-		prefetchLine(unsafe.Pointer(&s.live[last]))
-		prefetchLine(unsafe.Pointer(&s.lanes[last*laneWords]))
-		prefetchLine(unsafe.Pointer(&s.ids[last*idWords]))
-		prefetchLine(unsafe.Pointer(&s.ids[last*idWords+idWords-1]))
-	}
-}
-
 //go:noescape
 func scanAVX512(lanes, ids *uint64, runs *run, n int, out *uint32, room int) (done, found int)
 
@@ -67,6 +50,3 @@ func prefetchHeadersAsm(headers *uint32, at, size int)
 
 //go:noescape
 func prefetchRowsAsm(rows *uint64, ids *uint32, n int)
-
-//go:noescape
-func prefetchLine(p unsafe.Pointer)

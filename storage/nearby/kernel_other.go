@@ -4,10 +4,4 @@
 
 package nearby
 
-import "unsafe"
-
 var kernels = []kernel{goKernel}
-
-func (s *segment) prefetch(*row) {}
-
-func prefetchLine(unsafe.Pointer) {}

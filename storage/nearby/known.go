@@ -5,6 +5,8 @@ package nearby
 import (
 	"hash/maphash"
 	"unsafe"
+
+	"github.com/tocsin-db/tocsin/storage/nearby/fetch"
 )
 
 // knownRows finds the row of a hash while a load goes on and there are no
@@ -32,7 +34,7 @@ func newKnownRows(s *segment, seed maphash.Seed, hint int) knownRows {
 }
 
 func (k *knownRows) prefetch(hash uint64) {
-	prefetchLine(unsafe.Pointer(&k.slots[int(hash)&(len(k.slots)-1)]))
+	fetch.Line(unsafe.Pointer(&k.slots[int(hash)&(len(k.slots)-1)]))
 }
 
 func tagOf(hash uint64) uint32 { return uint32(hash>>56) << 24 }

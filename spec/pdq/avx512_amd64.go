@@ -19,14 +19,6 @@ func gradients512(a, b []float32) int {
 	return total(sums[:])
 }
 
-func total(sums []int32) int {
-	n := 0
-	for _, s := range sums {
-		n += int(s)
-	}
-	return n
-}
-
 func rgba512(dst []float32, pix []byte) {
 	blocks := min(len(dst), len(pix)/4) / 16
 	if blocks > 0 {

@@ -181,3 +181,12 @@ func (v *vectors) toRows(dst []float32, stride int, src []float32) {
 		v.turn(&dst[r*stride], &src[r], 4*stride, 4*strip, 4*v.unit, 4*strip*v.unit, chunk/v.unit)
 	}
 }
+
+// total adds what the lanes of a register hold.
+func total(sums []int32) int {
+	n := 0
+	for _, s := range sums {
+		n += int(s)
+	}
+	return n
+}

@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "textflag.h"
+
+// Two rows of pairs, interleaved: the low and the high half of every 128 bits.
+#define PAIR(a, b, lo, hi) \
+	VUNPCKLPS b, a, lo; \
+	VUNPCKHPS b, a, hi
+
+#define PAIR2(a, b, lo, hi) \
+	VUNPCKLPD b, a, lo; \
+	VUNPCKHPD b, a, hi
+
+// The lower 128 bits of a and b, and the upper ones.
+#define PARTS(a, b, lower, upper) \
+	VPERM2F128 $0x20, b, a, lower; \
+	VPERM2F128 $0x31, b, a, upper
+
+// func turn256(dst, src *float32, dstStride, srcStride, dstStep, srcStep, blocks int)
+TEXT ·turn256(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), BX
+	MOVQ dstStride+16(FP), R10
+	MOVQ srcStride+24(FP), R8
+	MOVQ dstStep+32(FP), R12
+	MOVQ srcStep+40(FP), R13
+	MOVQ blocks+48(FP), CX
+	LEAQ (R8)(R8*2), R9
+	LEAQ (R10)(R10*2), R11
+block:
+	LEAQ (BX)(R8*4), SI
+	LEAQ (AX)(R10*4), DI
+	VMOVUPS (BX), Y0
+	VMOVUPS (BX)(R8*1), Y1
+	VMOVUPS (BX)(R8*2), Y2
+	VMOVUPS (BX)(R9*1), Y3
+	VMOVUPS (SI), Y4
+	VMOVUPS (SI)(R8*1), Y5
+	VMOVUPS (SI)(R8*2), Y6
+	VMOVUPS (SI)(R9*1), Y7
+	PAIR(Y0, Y1, Y8, Y9)
+	PAIR(Y2, Y3, Y10, Y11)
+	PAIR(Y4, Y5, Y12, Y13)
+	PAIR(Y6, Y7, Y14, Y15)
+	PAIR2(Y8, Y10, Y0, Y1)
+	PAIR2(Y9, Y11, Y2, Y3)
+	PAIR2(Y12, Y14, Y4, Y5)
+	PAIR2(Y13, Y15, Y6, Y7)
+	PARTS(Y0, Y4, Y8, Y12)
+	PARTS(Y1, Y5, Y9, Y13)
+	PARTS(Y2, Y6, Y10, Y14)
+	PARTS(Y3, Y7, Y11, Y15)
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, (AX)(R10*1)
+	VMOVUPS Y10, (AX)(R10*2)
+	VMOVUPS Y11, (AX)(R11*1)
+	VMOVUPS Y12, (DI)
+	VMOVUPS Y13, (DI)(R10*1)
+	VMOVUPS Y14, (DI)(R10*2)
+	VMOVUPS Y15, (DI)(R11*1)
+	ADDQ R12, AX
+	ADDQ R13, BX
+	DECQ CX
+	JNZ  block
+	VZEROUPPER
+	RET
+
+// func run32x256(dst, in, out, sum *float32, dstStride, stride, steps int, c, inv float32)
+TEXT ·run32x256(SB), NOSPLIT, $0-64
+	MOVQ dst+0(FP), DI
+	MOVQ in+8(FP), SI
+	MOVQ out+16(FP), DX
+	MOVQ sum+24(FP), BX
+	MOVQ dstStride+32(FP), R8
+	MOVQ stride+40(FP), R9
+	MOVQ steps+48(FP), CX
+	VBROADCASTSS c+56(FP), Y14
+	VBROADCASTSS inv+60(FP), Y15
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(BX), Y2
+	VMOVUPS 96(BX), Y3
+	CMPL inv+60(FP), $0
+	JEQ  divided
+multiplied:
+	VADDPS (SI), Y0, Y0
+	VADDPS 32(SI), Y1, Y1
+	VADDPS 64(SI), Y2, Y2
+	VADDPS 96(SI), Y3, Y3
+	VSUBPS (DX), Y0, Y0
+	VSUBPS 32(DX), Y1, Y1
+	VSUBPS 64(DX), Y2, Y2
+	VSUBPS 96(DX), Y3, Y3
+	VMULPS Y15, Y0, Y8
+	VMULPS Y15, Y1, Y9
+	VMULPS Y15, Y2, Y10
+	VMULPS Y15, Y3, Y11
+	VMOVUPS Y8, (DI)
+	VMOVUPS Y9, 32(DI)
+	VMOVUPS Y10, 64(DI)
+	VMOVUPS Y11, 96(DI)
+	ADDQ R9, SI
+	ADDQ R9, DX
+	ADDQ R8, DI
+	DECQ CX
+	JNZ  multiplied
+	JMP  done
+divided:
+	VADDPS (SI), Y0, Y0
+	VADDPS 32(SI), Y1, Y1
+	VADDPS 64(SI), Y2, Y2
+	VADDPS 96(SI), Y3, Y3
+	VSUBPS (DX), Y0, Y0
+	VSUBPS 32(DX), Y1, Y1
+	VSUBPS 64(DX), Y2, Y2
+	VSUBPS 96(DX), Y3, Y3
+	VDIVPS Y14, Y0, Y8
+	VDIVPS Y14, Y1, Y9
+	VDIVPS Y14, Y2, Y10
+	VDIVPS Y14, Y3, Y11
+	VMOVUPS Y8, (DI)
+	VMOVUPS Y9, 32(DI)
+	VMOVUPS Y10, 64(DI)
+	VMOVUPS Y11, 96(DI)
+	ADDQ R9, SI
+	ADDQ R9, DX
+	ADDQ R8, DI
+	DECQ CX
+	JNZ  divided
+done:
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y3, 96(BX)
+	VZEROUPPER
+	RET
+
+// func run64x256(dst, in, out, sum *float32, dstStride, stride, steps int, c, inv float32)
+TEXT ·run64x256(SB), NOSPLIT, $0-64
+	MOVQ dst+0(FP), DI
+	MOVQ in+8(FP), SI
+	MOVQ out+16(FP), DX
+	MOVQ sum+24(FP), BX
+	MOVQ dstStride+32(FP), R8
+	MOVQ stride+40(FP), R9
+	MOVQ steps+48(FP), CX
+	VBROADCASTSS c+56(FP), Y14
+	VBROADCASTSS inv+60(FP), Y15
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 64(BX), Y2
+	VMOVUPS 96(BX), Y3
+	VMOVUPS 128(BX), Y4
+	VMOVUPS 160(BX), Y5
+	VMOVUPS 192(BX), Y6
+	VMOVUPS 224(BX), Y7
+	CMPL inv+60(FP), $0
+	JEQ  divided
+multiplied:
+	VADDPS (SI), Y0, Y0
+	VADDPS 32(SI), Y1, Y1
+	VADDPS 64(SI), Y2, Y2
+	VADDPS 96(SI), Y3, Y3
+	VADDPS 128(SI), Y4, Y4
+	VADDPS 160(SI), Y5, Y5
+	VADDPS 192(SI), Y6, Y6
+	VADDPS 224(SI), Y7, Y7
+	VSUBPS (DX), Y0, Y0
+	VSUBPS 32(DX), Y1, Y1
+	VSUBPS 64(DX), Y2, Y2
+	VSUBPS 96(DX), Y3, Y3
+	VSUBPS 128(DX), Y4, Y4
+	VSUBPS 160(DX), Y5, Y5
+	VSUBPS 192(DX), Y6, Y6
+	VSUBPS 224(DX), Y7, Y7
+	VMULPS Y15, Y0, Y8
+	VMULPS Y15, Y1, Y9
+	VMULPS Y15, Y2, Y10
+	VMULPS Y15, Y3, Y11
+	VMOVUPS Y8, (DI)
+	VMOVUPS Y9, 32(DI)
+	VMOVUPS Y10, 64(DI)
+	VMOVUPS Y11, 96(DI)
+	VMULPS Y15, Y4, Y8
+	VMULPS Y15, Y5, Y9
+	VMULPS Y15, Y6, Y10
+	VMULPS Y15, Y7, Y11
+	VMOVUPS Y8, 128(DI)
+	VMOVUPS Y9, 160(DI)
+	VMOVUPS Y10, 192(DI)
+	VMOVUPS Y11, 224(DI)
+	ADDQ R9, SI
+	ADDQ R9, DX
+	ADDQ R8, DI
+	DECQ CX
+	JNZ  multiplied
+	JMP  done
+divided:
+	VADDPS (SI), Y0, Y0
+	VADDPS 32(SI), Y1, Y1
+	VADDPS 64(SI), Y2, Y2
+	VADDPS 96(SI), Y3, Y3
+	VADDPS 128(SI), Y4, Y4
+	VADDPS 160(SI), Y5, Y5
+	VADDPS 192(SI), Y6, Y6
+	VADDPS 224(SI), Y7, Y7
+	VSUBPS (DX), Y0, Y0
+	VSUBPS 32(DX), Y1, Y1
+	VSUBPS 64(DX), Y2, Y2
+	VSUBPS 96(DX), Y3, Y3
+	VSUBPS 128(DX), Y4, Y4
+	VSUBPS 160(DX), Y5, Y5
+	VSUBPS 192(DX), Y6, Y6
+	VSUBPS 224(DX), Y7, Y7
+	VDIVPS Y14, Y0, Y8
+	VDIVPS Y14, Y1, Y9
+	VDIVPS Y14, Y2, Y10
+	VDIVPS Y14, Y3, Y11
+	VMOVUPS Y8, (DI)
+	VMOVUPS Y9, 32(DI)
+	VMOVUPS Y10, 64(DI)
+	VMOVUPS Y11, 96(DI)
+	VDIVPS Y14, Y4, Y8
+	VDIVPS Y14, Y5, Y9
+	VDIVPS Y14, Y6, Y10
+	VDIVPS Y14, Y7, Y11
+	VMOVUPS Y8, 128(DI)
+	VMOVUPS Y9, 160(DI)
+	VMOVUPS Y10, 192(DI)
+	VMOVUPS Y11, 224(DI)
+	ADDQ R9, SI
+	ADDQ R9, DX
+	ADDQ R8, DI
+	DECQ CX
+	JNZ  divided
+done:
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y3, 96(BX)
+	VMOVUPS Y4, 128(BX)
+	VMOVUPS Y5, 160(BX)
+	VMOVUPS Y6, 192(BX)
+	VMOVUPS Y7, 224(BX)
+	VZEROUPPER
+	RET
+
+DATA percents<>+0(SB)/4, $0x42c80000 // 100
+DATA percents<>+4(SB)/4, $0x437f0000 // 255
+GLOBL percents<>(SB), RODATA|NOPTR, $8
+
+// func gradientSums256(sums *[8]int32, a, b *float32, n int)
+TEXT ·gradientSums256(SB), NOSPLIT, $0-32
+	MOVQ sums+0(FP), DI
+	MOVQ a+8(FP), SI
+	MOVQ b+16(FP), DX
+	MOVQ n+24(FP), CX
+	VBROADCASTSS percents<>+0(SB), Y14
+	VBROADCASTSS percents<>+4(SB), Y15
+	VPXOR Y1, Y1, Y1
+	XORQ AX, AX
+next:
+	VMOVUPS (SI)(AX*4), Y0
+	VSUBPS (DX)(AX*4), Y0, Y0
+	VMULPS Y14, Y0, Y0
+	VDIVPS Y15, Y0, Y0
+	VCVTTPS2DQ Y0, Y0
+	VPABSD Y0, Y0
+	VPADDD Y0, Y1, Y1
+	ADDQ $8, AX
+	CMPQ AX, CX
+	JLT  next
+	VMOVDQU Y1, (DI)
+	VZEROUPPER
+	RET
+
+// func dct256(out *[16][16]float32, half, basis *[16][64]float32, turned *[64][16]float32, a *[4096]float32)
+TEXT ·dct256(SB), NOSPLIT, $0-40
+	MOVQ half+8(FP), DI
+	MOVQ basis+16(FP), SI
+	MOVQ $16, R8
+left: // one row of half: 64 sums in eight registers
+	MOVQ a+32(FP), DX
+	MOVQ $64, CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+leftTerm:
+	VBROADCASTSS (SI), Y15
+	VMULPS (DX), Y15, Y8
+	VMULPS 32(DX), Y15, Y9
+	VMULPS 64(DX), Y15, Y10
+	VMULPS 96(DX), Y15, Y11
+	VADDPS Y8, Y0, Y0
+	VADDPS Y9, Y1, Y1
+	VADDPS Y10, Y2, Y2
+	VADDPS Y11, Y3, Y3
+	VMULPS 128(DX), Y15, Y8
+	VMULPS 160(DX), Y15, Y9
+	VMULPS 192(DX), Y15, Y10
+	VMULPS 224(DX), Y15, Y11
+	VADDPS Y8, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	VADDPS Y10, Y6, Y6
+	VADDPS Y11, Y7, Y7
+	ADDQ $4, SI
+	ADDQ $256, DX
+	DECQ CX
+	JNZ  leftTerm
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	VMOVUPS Y4, 128(DI)
+	VMOVUPS Y5, 160(DI)
+	VMOVUPS Y6, 192(DI)
+	VMOVUPS Y7, 224(DI)
+	ADDQ $256, DI
+	DECQ R8
+	JNZ  left
+
+	MOVQ out+0(FP), DI
+	MOVQ half+8(FP), SI
+	MOVQ $4, R8
+right: // four rows of out at a time
+	MOVQ turned+24(FP), DX
+	MOVQ $64, CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+rightTerm:
+	VMOVUPS (DX), Y14
+	VMOVUPS 32(DX), Y15
+	VBROADCASTSS (SI), Y8
+	VMULPS Y14, Y8, Y9
+	VMULPS Y15, Y8, Y10
+	VADDPS Y9, Y0, Y0
+	VADDPS Y10, Y1, Y1
+	VBROADCASTSS 256(SI), Y8
+	VMULPS Y14, Y8, Y9
+	VMULPS Y15, Y8, Y10
+	VADDPS Y9, Y2, Y2
+	VADDPS Y10, Y3, Y3
+	VBROADCASTSS 512(SI), Y8
+	VMULPS Y14, Y8, Y9
+	VMULPS Y15, Y8, Y10
+	VADDPS Y9, Y4, Y4
+	VADDPS Y10, Y5, Y5
+	VBROADCASTSS 768(SI), Y8
+	VMULPS Y14, Y8, Y9
+	VMULPS Y15, Y8, Y10
+	VADDPS Y9, Y6, Y6
+	VADDPS Y10, Y7, Y7
+	ADDQ $4, SI
+	ADDQ $64, DX
+	DECQ CX
+	JNZ  rightTerm
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	VMOVUPS Y4, 128(DI)
+	VMOVUPS Y5, 160(DI)
+	VMOVUPS Y6, 192(DI)
+	VMOVUPS Y7, 224(DI)
+	ADDQ $256, DI
+	ADDQ $768, SI
+	DECQ R8
+	JNZ  right
+	VZEROUPPER
+	RET
+
+DATA weight<>+0(SB)/4, $0x3e991687  // 0.299
+DATA weight<>+4(SB)/4, $0x3f1645a2  // 0.587
+DATA weight<>+8(SB)/4, $0x3de978d5  // 0.114
+GLOBL weight<>(SB), RODATA|NOPTR, $12
+
+#define WEIGHTS \
+	VBROADCASTSS weight<>+0(SB), Y10; \
+	VBROADCASTSS weight<>+4(SB), Y11; \
+	VBROADCASTSS weight<>+8(SB), Y12
+
+// The luminance of the 8 pixels in Y0, whose bytes the masks in Y13 to Y15
+// spread over double words, to 8 values at DI.
+#define LUMA \
+	VPSHUFB Y14, Y0, Y1; \
+	VPSHUFB Y15, Y0, Y2; \
+	VPSHUFB Y13, Y0, Y0; \
+	VCVTDQ2PS Y0, Y0; \
+	VCVTDQ2PS Y1, Y1; \
+	VCVTDQ2PS Y2, Y2; \
+	VMULPS Y10, Y0, Y0; \
+	VMULPS Y11, Y1, Y1; \
+	VMULPS Y12, Y2, Y2; \
+	VADDPS Y1, Y0, Y0; \
+	VADDPS Y2, Y0, Y0; \
+	VMOVUPS Y0, (DI); \
+	ADDQ $32, DI
+
+// Places of the red bytes of four pixels of four and of three bytes; green and
+// blue follow by adding 1 and 2.
+DATA reds4<>+0(SB)/8, $0x8080800480808000
+DATA reds4<>+8(SB)/8, $0x8080800c80808008
+GLOBL reds4<>(SB), RODATA|NOPTR, $16
+DATA reds3<>+0(SB)/8, $0x8080800380808000
+DATA reds3<>+8(SB)/8, $0x8080800980808006
+GLOBL reds3<>(SB), RODATA|NOPTR, $16
+DATA one<>+0(SB)/4, $1
+GLOBL one<>(SB), RODATA|NOPTR, $4
+
+#define MASKS(red) \
+	VBROADCASTI128 red<>+0(SB), Y13; \
+	VPBROADCASTD one<>+0(SB), Y0; \
+	VPADDD Y0, Y13, Y14; \
+	VPADDD Y0, Y14, Y15
+
+// Twelve bytes of pixels to each 128 bits.
+DATA split<>+0(SB)/8, $0x0000000100000000
+DATA split<>+8(SB)/8, $0x0000000300000002
+DATA split<>+16(SB)/8, $0x0000000400000003
+DATA split<>+24(SB)/8, $0x0000000600000005
+GLOBL split<>(SB), RODATA|NOPTR, $32
+
+// func lumaRGBA256(dst *float32, pix *byte, blocks int)
+TEXT ·lumaRGBA256(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ pix+8(FP), SI
+	MOVQ blocks+16(FP), CX
+	WEIGHTS
+	MASKS(reds4)
+next:
+	VMOVDQU (SI), Y0
+	LUMA
+	ADDQ $32, SI
+	DECQ CX
+	JNZ  next
+	VZEROUPPER
+	RET
+
+// func lumaRGB256(dst *float32, pix *byte, blocks int)
+TEXT ·lumaRGB256(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ pix+8(FP), SI
+	MOVQ blocks+16(FP), CX
+	WEIGHTS
+	MASKS(reds3)
+	VMOVDQU split<>+0(SB), Y9
+next:
+	VPERMD (SI), Y9, Y0
+	LUMA
+	ADDQ $24, SI
+	DECQ CX
+	JNZ  next
+	VZEROUPPER
+	RET

@@ -122,7 +122,7 @@ func (n *Node) openStore(context.Context) (err error) {
 		return err
 	}
 	n.onStop(func(context.Context) error { return n.store.Close() })
-	n.replica = &replica{store: n.store, log: n.log, changed: n.refresh}
+	n.replica = &replica{store: n.store, log: n.log, changed: n.refresh, now: n.cfg.Now}
 	if err := n.replica.found(n.genesis.Genesis); err != nil {
 		return err
 	}

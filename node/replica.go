@@ -26,6 +26,8 @@ type replica struct {
 	// changed is called after every commit, when the state of organisations may
 	// have changed.
 	changed func()
+	now     func() time.Time
+	synced  time.Time // when a reader last made its store durable; of Append alone
 	// checked holds what this node, leading, has decoded and checked already and
 	// proposed, by id of the operation.
 	checked sync.Map // spec.Hash → *checkedSubmission
@@ -218,6 +220,18 @@ func (r *replica) Append(_ context.Context, g federation.Group) error {
 		return ours(err)
 	}
 	r.changed()
+	return r.syncNow()
+}
+
+// syncEvery is how much of what it followed a reader may have to fetch again after
+// a power loss.
+const syncEvery = time.Second
+
+func (r *replica) syncNow() error {
+	if now := r.now(); now.Sub(r.synced) >= syncEvery {
+		r.synced = now
+		return r.store.Sync()
+	}
 	return nil
 }
 

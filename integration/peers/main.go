@@ -68,6 +68,9 @@ func run(ctx context.Context, c config) error {
 			return err
 		}
 	}
+	if !c.skipExact {
+		return compareExact(ctx, c, t)
+	}
 	return nil
 }
 

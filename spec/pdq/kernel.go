@@ -2,7 +2,11 @@
 
 package pdq
 
-import "github.com/tocsin-db/tocsin/spec"
+import (
+	"image"
+
+	"github.com/tocsin-db/tocsin/spec"
+)
 
 // A Kernel is one implementation of the arithmetic. All return the same bits.
 type Kernel struct {
@@ -39,6 +43,16 @@ func (k *Kernel) TransformRGB(pix []byte, w, h int) (Transform, error) {
 		return Transform{}, err
 	}
 	return k.transform(rgbRows{k, pix, w}, w, h), nil
+}
+
+// TransformImage is the function of that name, computed by k.
+func (k *Kernel) TransformImage(img image.Image) (Transform, error) {
+	b := img.Bounds()
+	if b.Empty() {
+		return Transform{}, spec.Errorf(spec.CodeMalformed, "the image has no pixels")
+	}
+	g := newGrid(b)
+	return k.transform(k.rowsOf(img, g), g.w, g.h), nil
 }
 
 // transform runs the whole algorithm on the rows of a w by h image.

@@ -7,6 +7,8 @@ import (
 	"image"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/tocsin-db/tocsin/spec/pdq/internal/plain"
 )
 
 // raster paints one of several kinds of images: noise, one colour (whose hash
@@ -34,15 +36,6 @@ func raster(r *rand.Rand, kind, w, h int) []byte {
 	return pix
 }
 
-func lumas(pix []byte) []float32 {
-	out := make([]float32, len(pix)/3)
-	for i := range out {
-		r, g, b := float32(pix[3*i]), float32(pix[3*i+1]), float32(pix[3*i+2])
-		out[i] = float32(float32(weightR*r)+float32(weightG*g)) + float32(weightB*b)
-	}
-	return out
-}
-
 // sizes has every residue that the kernels treat apart, and sides beyond 512.
 func sizes(r *rand.Rand) [][2]int {
 	all := [][2]int{
@@ -59,14 +52,14 @@ func TestEveryKernelReturnsTheSameBits(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for i, s := range sizes(r) {
 		pix := raster(r, i, s[0], s[1])
-		coefs, hash, quality := plain(lumas(pix), s[0], s[1])
+		coefs, hash, quality := plain.Hash(plain.Luma(pix), s[0], s[1])
 		for _, k := range Kernels() {
 			got, err := k.TransformRGB(pix, s[0], s[1])
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.coefs != coefs || got.Hash() != hash || got.Quality() != quality {
-				t.Errorf("%s, %v, kind %d: %d bits away, quality %d want %d", k.name, s, i%5, Distance(got.Hash(), hash), got.quality, quality)
+			if got.coefs != coefs || got.Hash() != Hash(hash) || got.Quality() != quality {
+				t.Errorf("%s, %v, kind %d: %d bits away, quality %d want %d", k.name, s, i%5, Distance(got.Hash(), Hash(hash)), got.quality, quality)
 			}
 		}
 	}
@@ -86,7 +79,7 @@ func TestKernelsReadRGBAAlike(t *testing.T) {
 			for y := range 9 {
 				rgbRows{k, pix, w}.luma(a, y)
 				k.rowsOf(img, newGrid(img.Rect)).luma(b, y)
-				want := lumas(pix[3*w*y:][:3*w])
+				want := plain.Luma(pix[3*w*y:][:3*w])
 				if fmt.Sprint(a) != fmt.Sprint(want) || fmt.Sprint(b) != fmt.Sprint(want) {
 					t.Fatalf("%s, width %d: row %d differs", k.name, w, y)
 				}
@@ -140,10 +133,10 @@ func FuzzKernels(f *testing.F) {
 				pix[i] = seed[i%len(seed)] + byte(i/7)
 			}
 		}
-		coefs, hash, quality := plain(lumas(pix), w, h)
+		coefs, hash, quality := plain.Hash(plain.Luma(pix), w, h)
 		for _, k := range Kernels() {
 			got, err := k.TransformRGB(pix, w, h)
-			if err != nil || got.coefs != coefs || got.Hash() != hash || got.quality != quality {
+			if err != nil || got.coefs != coefs || got.Hash() != Hash(hash) || got.quality != quality {
 				t.Fatalf("%s: %d by %d differs, %v", k.name, w, h, err)
 			}
 		}

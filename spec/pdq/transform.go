@@ -2,11 +2,7 @@
 
 package pdq
 
-import (
-	"image"
-
-	"github.com/tocsin-db/tocsin/spec"
-)
+import "image"
 
 // minSide is the least side of an image that has a hash; below it the hash is
 // zero and so is the quality.
@@ -63,10 +59,5 @@ func TransformRGB(pix []byte, w, h int) (Transform, error) {
 
 // TransformImage is FromImage for callers that also want the turned copies.
 func TransformImage(img image.Image) (Transform, error) {
-	b := img.Bounds()
-	if b.Empty() {
-		return Transform{}, spec.Errorf(spec.CodeMalformed, "the image has no pixels")
-	}
-	g := newGrid(b)
-	return best.transform(best.rowsOf(img, g), g.w, g.h), nil
+	return best.TransformImage(img)
 }

@@ -43,7 +43,7 @@ func compareExact(ctx context.Context, c config, t *table) error {
 		return err
 	}
 	defer s.stop()
-	for _, size := range []int{batchKeys, 1} {
+	for _, size := range []int{10 * batchKeys, batchKeys, 1} {
 		ours, theirs, err := askBoth(c, size, s, r)
 		if err != nil {
 			return err

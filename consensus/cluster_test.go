@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -153,7 +154,13 @@ func (c *cluster) kill(id string) {
 // crash is a power cut: what was not durable is gone.
 func (c *cluster) crash(id string) {
 	m := c.members[id]
-	store, log := m.store.crashed(), m.log.crashed()
+	// Both at one instant: the disk is one.
+	m.log.mu.Lock()
+	m.store.mu.Lock()
+	store := &memStore{live: m.store.durable.clone(), durable: m.store.durable.clone()}
+	log := &memLog{logs: maps.Clone(m.log.logs), vals: maps.Clone(m.log.vals)}
+	m.store.mu.Unlock()
+	m.log.mu.Unlock()
 	c.kill(id)
 	m.store, m.log = store, log
 }

@@ -59,8 +59,11 @@ func (s *memStore) Applied() Applied {
 }
 
 func (s *memStore) ApplyGroup(cmds []Command, upto Applied) ([][]spec.Outcome, error) {
-	if s.before != nil {
-		if err := s.before(upto); err != nil {
+	s.mu.Lock()
+	before := s.before
+	s.mu.Unlock()
+	if before != nil {
+		if err := before(upto); err != nil {
 			return nil, err
 		}
 	}

@@ -296,6 +296,24 @@ func TestTicks(t *testing.T) {
 	})
 }
 
+func TestTicksDoNotPileUp(t *testing.T) {
+	tune := func(cfg *Config) { cfg.DeadlineDue = func(time.Time) bool { return true } }
+	inCluster(t, 1, tune, func(c *cluster) {
+		m := c.leader()
+		release := make(chan struct{})
+		m.store.mu.Lock()
+		m.store.before = func(Applied) error { <-release; return nil }
+		m.store.mu.Unlock()
+		last := m.node.Status().Last
+		begun := time.Now()
+		c.until(5*time.Second, "four seconds", func() bool { return time.Since(begun) > 4*time.Second })
+		if n := m.node.Status().Last - last; n > 1 {
+			t.Errorf("%d ticks are under way", n)
+		}
+		close(release)
+	})
+}
+
 func TestWaitAppliedAndBarrier(t *testing.T) {
 	inCluster(t, 3, nil, func(c *cluster) {
 		low := c.follower()

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/tocsin-db/tocsin/node"
+	"github.com/tocsin-db/tocsin/node/config"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// stopTime is how long an orderly end may take.
+const stopTime = 30 * time.Second
+
+func (p *program) agentCommand() *cli.Command {
+	return &cli.Command{
+		Name: "agent", Usage: "run the node",
+		Description: "The first interrupt ends it in order, the second at once. Settings: tocsin config show --origin.",
+		Flags:       settingFlags(),
+		Action:      p.agent,
+	}
+}
+
+// settingFlags are the settings that can be given as flags.
+func settingFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "listen", Usage: "a `MULTIADDR` on which peers reach the node"},
+		&cli.StringFlag{Name: "http", Usage: "loopback `ADDRESS` for lookups, \"\" for none"},
+		&cli.StringFlag{Name: "profile", Usage: "\"lan\" or \"wan\""},
+		&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error"},
+		&cli.StringFlag{Name: "log-format", Usage: "auto, text or json"},
+		&cli.StringFlag{Name: "max-file-bytes", Usage: "largest file that is hashed, in `BYTES`"},
+	}
+}
+
+func (p *program) agent(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	dir, err := dataDir(c)
+	if err != nil {
+		return err
+	}
+	conf, err := settings(c, dir)
+	if err != nil {
+		return err
+	}
+	return runNode(c.Context, dir, conf, p.logger(conf))
+}
+
+// runNode runs a node until ctx ends or it fails.
+func runNode(ctx context.Context, dir string, conf *config.Config, log *slog.Logger) error {
+	n, err := node.Start(ctx, node.Config{
+		Dir: dir, Listen: conf.Listen, HTTP: conf.HTTP, Peers: conf.Peers,
+		Profile: conf.Profile, MaxFileBytes: conf.MaxFileBytes, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	log.Info("the node serves", "dir", dir, "version", node.Version())
+	select {
+	case <-ctx.Done():
+		log.Info("the node ends")
+	case <-n.Done():
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer cancel()
+	err = n.Stop(ending)
+	if failure := n.Err(); failure != nil {
+		return spec.Errorf(spec.CodeInternal, "the node failed: %w", failure)
+	}
+	if err != nil {
+		return fmt.Errorf("ending the node: %w", err)
+	}
+	return nil
+}
+
+// logger writes to talk: text on a terminal, JSON otherwise.
+func (p *program) logger(conf *config.Config) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(conf.LogLevel)); err != nil {
+		level = slog.LevelInfo // the settings are checked: cannot be
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if conf.LogFormat == "text" || conf.LogFormat == "auto" && isTerminal(p.talk) {
+		return slog.New(slog.NewTextHandler(p.talk, opts))
+	}
+	return slog.New(slog.NewJSONHandler(p.talk, opts))
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

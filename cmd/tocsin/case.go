@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/tocsin-db/tocsin/node/api/wire"
+)
+
+func (p *program) caseCommand() *cli.Command {
+	return &cli.Command{
+		Name: "case", Usage: "matters under vote",
+		Subcommands: []*cli.Command{
+			{
+				Name: "list", Usage: "list cases, open ones by deadline",
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "state", Usage: "open, accepted, rejected, lapsed or all", Value: "open"},
+					&cli.StringFlag{Name: "kind", Usage: "addition, dispute or enrolment"},
+					&cli.BoolFlag{Name: "mine", Usage: "only those on which this organisation has yet to vote"},
+					limitFlag(), jsonFlag(),
+				},
+				Action: p.caseList,
+			},
+			{
+				Name: "show", Usage: "show a case with its votes and items", ArgsUsage: "CASE",
+				Flags:  []cli.Flag{revealFlag(), jsonFlag()},
+				Action: p.caseShow,
+			},
+		},
+	}
+}
+
+func limitFlag() cli.Flag {
+	return &cli.IntFlag{Name: "limit", Usage: "at most `N` lines; 0: all", Value: 100}
+}
+
+func revealFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "reveal", Usage: "show the values of signals too; the node's log says so"}
+}
+
+// maxPage is how many lines the node sends at a time.
+const maxPage = 500
+
+// pages calls fetch with cursor and limit until there are limit lines or no more.
+// It returns the cursor behind the last line, "" when that was all.
+func pages(limit int, fetch func(cursor string, n int) (got int, next string, err error)) (string, error) {
+	if limit < 0 {
+		return "", usage("--limit takes a number from 0")
+	}
+	cursor := ""
+	for have := 0; ; {
+		n := maxPage
+		if limit > 0 {
+			n = min(n, limit-have)
+		}
+		got, next, err := fetch(cursor, n)
+		have += got
+		if err != nil || next == "" || have == limit {
+			return next, err
+		}
+		cursor = next
+	}
+}
+
+func (p *program) caseList(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	params := wire.ListCasesParams{Kind: wire.CaseKind(c.String("kind")), Mine: c.Bool("mine")}
+	if s := c.String("state"); s != "all" {
+		params.State = wire.CaseState(s)
+	}
+	if params.State != "" && !params.State.Valid() || params.Kind != "" && !params.Kind.Valid() {
+		return usage("--state is open, accepted, rejected, lapsed or all; --kind is addition, dispute or enrolment")
+	}
+	client, err := connect(c)
+	if err != nil {
+		return err
+	}
+	out := wire.CaseList{Cases: []wire.CaseSummary{}}
+	out.Next, err = pages(c.Int("limit"), func(cursor string, n int) (int, string, error) {
+		params.Cursor, params.Limit = cursor, n
+		l, err := listCases(c.Context, client, &params)
+		if err != nil {
+			return 0, "", err
+		}
+		out.Cases = append(out.Cases, l.Cases...)
+		return len(l.Cases), l.Next, nil
+	})
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return p.json(out)
+	}
+	return p.printCases(&out)
+}
+
+func listCases(ctx context.Context, client *wire.ClientWithResponses, params *wire.ListCasesParams) (*wire.CaseList, error) {
+	resp, err := client.ListCasesWithResponse(ctx, params)
+	if err != nil {
+		return nil, callError(err, nil, 0, nil)
+	}
+	return resp.JSON200, callError(nil, resp.HTTPResponse, 200, resp.ApplicationProblemJSONDefault)
+}
+
+func (p *program) printCases(l *wire.CaseList) error {
+	rows := [][]string{{"CASE", "KIND", "STATE", "FROM", "ABOUT", "YES/NEED", "NO", "DEADLINE", "VOTED"}}
+	for _, k := range l.Cases {
+		rows = append(rows, []string{k.ID, string(k.Kind), string(k.State), k.Organisation, about(&k),
+			fmt.Sprintf("%d/%d", k.Yes, k.Need), fmt.Sprint(k.No), day(k.Deadline), voted(&k)})
+	}
+	if l.Next != "" {
+		fmt.Fprintln(p.talk, "tocsin: there are more; raise --limit to see them")
+	}
+	return p.table(rows)
+}
+
+// about says in a few words what a case is on.
+func about(k *wire.CaseSummary) string {
+	switch {
+	case k.Candidate != "":
+		return k.Candidate
+	case k.Entry != "":
+		return "entry " + k.Entry[:12] + "…"
+	}
+	return fmt.Sprintf("%d items, %d signals", k.Items, k.Signals)
+}
+
+func voted(k *wire.CaseSummary) string {
+	if !k.MayVote {
+		return "-"
+	}
+	return yes(k.Voted)
+}
+
+func (p *program) caseShow(c *cli.Context) error {
+	id, err := oneArgument(c, "case")
+	if err != nil {
+		return err
+	}
+	client, err := connect(c)
+	if err != nil {
+		return err
+	}
+	resp, err := client.ShowCaseWithResponse(c.Context, id, &wire.ShowCaseParams{Reveal: c.Bool("reveal")})
+	if err != nil {
+		return callError(err, nil, 0, nil)
+	}
+	if err := callError(nil, resp.HTTPResponse, 200, resp.ApplicationProblemJSONDefault); err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return p.json(resp.JSON200)
+	}
+	return p.printCase(resp.JSON200)
+}
+
+func (p *program) printCase(k *wire.Case) error {
+	rows := [][]string{
+		{"case", k.ID}, {"kind", string(k.Kind)}, {"state", string(k.State)}, {"from", k.Organisation}, {"reason", k.Reason},
+		{"opened", day(k.Opened)}, {"deadline", day(k.Deadline)},
+		{"tally", fmt.Sprintf("%d yes of %d needed, %d no, %d abstain", k.Yes, k.Need, k.No, k.Abstain)},
+		{"electorate", strings.Join(k.Electorate, " ")},
+	}
+	if k.Text != "" {
+		rows = append(rows, []string{"text", k.Text})
+	}
+	if k.Entry != "" {
+		rows = append(rows, []string{"entry", k.Entry})
+	}
+	if k.Candidate != "" {
+		rows = append(rows, []string{"candidate", fmt.Sprintf("%s, %s, %s in %s", k.Enrol.ID, k.Enrol.Name, k.Enrol.Role, k.Enrol.Jurisdiction)})
+	}
+	for _, v := range k.Votes {
+		vote := fmt.Sprintf("%s %s", v.Organisation, v.Choice)
+		if len(v.Except) > 0 {
+			vote += fmt.Sprintf(" except items %v", v.Except)
+		}
+		rows = append(rows, []string{"vote", strings.TrimSpace(vote + " " + v.Reason)})
+	}
+	for i := range k.Content {
+		rows = append(rows, itemRows(fmt.Sprintf("item %d", i), &k.Content[i])...)
+	}
+	return p.table(rows)
+}
+
+func itemRows(name string, i *wire.Item) [][]string {
+	var counts []string
+	for _, n := range i.Signals {
+		counts = append(counts, fmt.Sprintf("%d %s", n.Count, n.Type))
+	}
+	rows := [][]string{{name, strings.Join(i.Labels, ",") + ": " + strings.Join(counts, ", ")}}
+	if i.Entry != "" {
+		rows = append(rows, []string{"", "entry " + i.Entry})
+	}
+	for _, v := range i.Values {
+		rows = append(rows, []string{"", v.Type + ":" + v.Value})
+	}
+	return rows
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/tocsin-db/tocsin/node/api/wire"
+	"github.com/tocsin-db/tocsin/node/media"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+func (p *program) proposeCommand() *cli.Command {
+	return &cli.Command{
+		Name: "propose", Usage: "propose files or signals, which opens a case", ArgsUsage: "FILE...",
+		Description: "Hashes the files here, one item each; no content leaves this process. Prints the id of the case.",
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "label", Usage: "a `LABEL` of every item; may be given more than once"},
+			&cli.StringFlag{Name: "basis", Usage: "`CODE` of the ground on which it is proposed", Value: "designated-entity"},
+			&cli.StringFlag{Name: "text", Usage: "free `TEXT` for those who vote"},
+			signalFlag("one item of the signals that are given so"),
+			jsonFlag(),
+		},
+		Action: p.propose,
+	}
+}
+
+func (p *program) propose(c *cli.Context) error {
+	if c.NArg() == 0 && len(c.StringSlice("signal")) == 0 {
+		return usage("tocsin propose takes at least one file, or --signal TYPE:VALUE")
+	}
+	if len(c.StringSlice("label")) == 0 {
+		return usage("tocsin propose takes at least one --label")
+	}
+	client, err := connect(c)
+	if err != nil {
+		return err
+	}
+	body := wire.ProposalRequest{Basis: c.String("basis"), Text: c.String("text")}
+	if body.Items, err = p.items(c); err != nil {
+		return err
+	}
+	resp, err := client.ProposeWithResponse(c.Context, body)
+	if err != nil {
+		return callError(err, nil, 0, nil)
+	}
+	if err := callError(nil, resp.HTTPResponse, 201, resp.ApplicationProblemJSONDefault); err != nil {
+		return err
+	}
+	return p.made(c, resp.JSON201.ID)
+}
+
+// items makes one item of each file and one of the signals on the command line.
+func (p *program) items(c *cli.Context) ([]wire.ProposalItem, error) {
+	var items []wire.ProposalItem
+	labels := c.StringSlice("label")
+	if c.NArg() > 0 {
+		h := media.New(media.Config{Log: slog.New(slog.DiscardHandler)})
+		defer h.Close()
+		for _, rec := range p.hashAll(c.Context, h, c.Args().Slice()) {
+			if rec.Error != nil && len(rec.Signals) == 0 {
+				return nil, &spec.Error{Code: rec.Error.Code, Message: rec.File + ": " + rec.Error.Message}
+			}
+			items = append(items, wire.ProposalItem{Labels: labels, Signals: p.proposable(&rec)})
+		}
+	}
+	if texts := c.StringSlice("signal"); len(texts) > 0 {
+		item := wire.ProposalItem{Labels: labels}
+		for _, text := range texts {
+			s, err := parseSignal(text)
+			if err != nil {
+				return nil, err
+			}
+			if t, ok := spec.SignalTypeOf(s.Type); ok && t.Quality {
+				best := 100 // whoever has only the value vouches for it
+				s.Quality = &best
+			}
+			item.Signals = append(item.Signals, s)
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+// proposable leaves out hashes of too poor a quality, which would match what
+// they should not, and says so.
+func (p *program) proposable(rec *hashRecord) []wire.Signal {
+	var out []wire.Signal
+	seen := map[hashSignal]bool{}
+	if rec.Error != nil {
+		fmt.Fprintf(p.talk, "tocsin: %s: only its exact hashes are proposed: %s\n", rec.File, rec.Error.Message)
+	}
+	for _, s := range rec.Signals {
+		t, known := spec.SignalTypeOf(s.Type)
+		key := hashSignal{Type: s.Type, Value: s.Value}
+		switch {
+		case !known || seen[key]:
+			continue
+		case s.Quality != nil && *s.Quality < t.MinQuality:
+			fmt.Fprintf(p.talk, "tocsin: %s: a %s of quality %d is left out: it takes %d\n", rec.File, s.Type, *s.Quality, t.MinQuality)
+			continue
+		}
+		seen[key] = true
+		out = append(out, wire.Signal{Type: s.Type, Value: s.Value, Quality: s.Quality})
+	}
+	return out
+}

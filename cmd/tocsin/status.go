@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/tocsin-db/tocsin/node/api/wire"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+func (p *program) statusCommand() *cli.Command {
+	return &cli.Command{
+		Name: "status", Usage: "what the node says of itself",
+		Description: "Ends with 3 when the node is not ready for lookups, and says why.",
+		Flags:       []cli.Flag{jsonFlag()},
+		Action:      p.status,
+	}
+}
+
+// A statusReport is the node's status with its checks.
+type statusReport struct {
+	wire.Status
+	Ready  bool         `json:"ready"`
+	Checks []wire.Check `json:"checks"`
+}
+
+func (p *program) status(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	client, err := connect(c)
+	if err != nil {
+		return err
+	}
+	resp, err := client.StatusWithResponse(c.Context)
+	if err != nil {
+		return callError(err, nil, 0, nil)
+	}
+	if err := callError(nil, resp.HTTPResponse, 200, resp.ApplicationProblemJSONDefault); err != nil {
+		return err
+	}
+	health, err := readiness(c, client)
+	if err != nil {
+		return err
+	}
+	report := statusReport{*resp.JSON200, health.Ok, health.Checks}
+	if c.Bool("json") {
+		err = p.json(report)
+	} else {
+		err = p.printStatus(&report)
+	}
+	if err == nil && !health.Ok {
+		err = spec.Errorf(spec.CodeNotReady, "the node is not ready: %s", reasons(health.Checks))
+	}
+	return err
+}
+
+func readiness(c *cli.Context, client *wire.ClientWithResponses) (*wire.Health, error) {
+	resp, err := client.ReadyzWithResponse(c.Context)
+	switch {
+	case err != nil:
+		return nil, callError(err, nil, 0, nil)
+	case resp.JSON503 != nil:
+		return resp.JSON503, nil
+	case resp.JSON200 != nil:
+		return resp.JSON200, nil
+	}
+	return nil, callError(nil, resp.HTTPResponse, 200, resp.ApplicationProblemJSONDefault)
+}
+
+func reasons(checks []wire.Check) string {
+	var out []string
+	for _, check := range checks {
+		if !check.Ok {
+			out = append(out, check.Name+": "+check.Reason)
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+func (p *program) printStatus(s *statusReport) error {
+	leader := s.Leader
+	if leader == "" {
+		leader = "unknown"
+	}
+	if s.Raft == "leader" {
+		leader += " (this node)"
+	}
+	rows := [][]string{
+		{"organisation", fmt.Sprintf("%s, %s of %s", s.Organisation, s.Role, s.Origin)},
+		{"ready", yes(s.Ready)},
+		{"fresh", fmt.Sprintf("%d ms old, stale: %s", s.AgeMs, yes(s.Stale))},
+		{"log", fmt.Sprintf("%d leaves, time %s, epoch %d", s.Size, day(s.LogTime), s.Epoch)},
+		{"listed", fmt.Sprintf("%d entries, %d signals", s.Entries, s.Signals)},
+		{"open cases", fmt.Sprint(s.OpenCases)},
+		{"leader", leader},
+		{"peers", fmt.Sprint(s.Peers)},
+		{"live root", s.LiveRoot}, {"rules root", s.RulesRoot},
+		{"version", s.Version},
+	}
+	return p.table(rows)
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"github.com/tocsin-db/tocsin/node/api/wire"
+)
+
+func (p *program) voteCommand() *cli.Command {
+	return &cli.Command{
+		Name: "vote", Usage: "vote on a case", ArgsUsage: "CASE approve|reject|abstain",
+		Description: "A later vote takes the place of an earlier one until the case is decided. Prints the id of the operation.",
+		Flags: []cli.Flag{
+			&cli.Int64SliceFlag{Name: "except", Usage: "leave item `N` out of an approval; may be given more than once"},
+			&cli.StringFlag{Name: "reason", Usage: "`CODE` of the reason"},
+			&cli.StringFlag{Name: "text", Usage: "free `TEXT` for the other members"},
+			jsonFlag(),
+		},
+		Action: p.vote,
+	}
+}
+
+func (p *program) vote(c *cli.Context) error {
+	if c.NArg() != 2 {
+		return usage("tocsin vote takes a case and one of approve, reject, abstain")
+	}
+	choice := wire.Choice(c.Args().Get(1))
+	if !choice.Valid() {
+		return usage("a vote is approve, reject or abstain, not %q", choice)
+	}
+	client, err := connect(c)
+	if err != nil {
+		return err
+	}
+	resp, err := client.VoteWithResponse(c.Context, wire.VoteRequest{
+		Case: c.Args().First(), Choice: choice, Except: c.Int64Slice("except"), Reason: c.String("reason"), Text: c.String("text"),
+	})
+	if err != nil {
+		return callError(err, nil, 0, nil)
+	}
+	if err := callError(nil, resp.HTTPResponse, 201, resp.ApplicationProblemJSONDefault); err != nil {
+		return err
+	}
+	return p.made(c, resp.JSON201.ID)
+}

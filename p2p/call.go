@@ -72,14 +72,24 @@ func exchange(ctx context.Context, s *Stream, req []byte, maxResp int) ([]byte, 
 }
 
 func unanswered(ctx context.Context, to PeerID, err error) error {
-	var unsupported multistream.ErrNotSupported[protocol.ID]
-	if errors.As(err, &unsupported) {
+	if neverHandled(err) {
 		return notSent(to, err)
 	}
 	if ctx.Err() != nil {
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	return unknown(to, err)
+}
+
+// neverHandled reports whether the peer's stack ended the stream before any
+// handler could see it: the protocol is not served, or its limit is reached.
+func neverHandled(err error) bool {
+	var unsupported multistream.ErrNotSupported[protocol.ID]
+	var reset *network.StreamError
+	if errors.As(err, &reset) && reset.Remote {
+		return reset.ErrorCode == network.StreamProtocolNegotiationFailed || reset.ErrorCode == network.StreamResourceLimitExceeded
+	}
+	return errors.As(err, &unsupported)
 }
 
 // OpenStream opens a long stream and waits until the peer has admitted it. A

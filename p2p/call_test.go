@@ -117,8 +117,10 @@ func TestCallAboveItsOwnLimits(t *testing.T) {
 	}
 }
 
-func TestNotSentAndUnknownOutcome(t *testing.T) {
-	server, caller, dir := pair(t, tcpOnly)
+func TestNotSentAndUnknownOutcome(t *testing.T) { overBoth(t, notSentAndUnknown) }
+
+func notSentAndUnknown(t *testing.T, listen []string) {
+	server, caller, dir := pair(t, listen)
 	ran := make(chan struct{}, 1)
 	server.Handle(proto, readers, func(ctx context.Context, _ p2p.PeerID, _ string, _ []byte) ([]byte, error) {
 		ran <- struct{}{}
@@ -134,6 +136,15 @@ func TestNotSentAndUnknownOutcome(t *testing.T) {
 
 	if _, err := caller.Call(withTimeout(t), server.ID(), "/tocsin/none/1", nil, 10); !errors.Is(err, p2p.ErrNotSent) {
 		t.Errorf("protocol that is not served: %v", err)
+	}
+	// Once it was served, so the caller may take it for granted.
+	server.Handle("/tocsin/once/1", readers, echo)
+	if _, err := caller.Call(withTimeout(t), server.ID(), "/tocsin/once/1", nil, 10); err != nil {
+		t.Errorf("while it was served: %v", err)
+	}
+	server.Unhandle("/tocsin/once/1")
+	if _, err := caller.Call(withTimeout(t), server.ID(), "/tocsin/once/1", nil, 10); !errors.Is(err, p2p.ErrNotSent) {
+		t.Errorf("protocol that is served no more: %v", err)
 	}
 	absent, _ := p2p.IDFromPublicKey(keyOf(t, 9).Public().(ed25519.PublicKey))
 	dir.set(absent, "member")

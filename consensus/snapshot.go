@@ -43,7 +43,7 @@ func (s *snapshots) reap() error {
 		return err
 	}
 	for _, p := range parts {
-		if err := os.Remove(p); err != nil {
+		if err := os.Remove(p); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("remove a partly received snapshot: %w", err)
 		}
 	}

@@ -126,6 +126,7 @@ type openInvitation struct {
 	Role    string     `json:"role"`
 	Expires time.Time  `json:"expires"`
 	Card    string     `json:"card,omitempty"` // digest of the card that was shown, once one was
+	Case    string     `json:"case,omitempty"` // that decides on it, once it was opened
 }
 
 func loadInvitations(dir string, d *directory) (*invitations, error) {
@@ -158,22 +159,46 @@ func (v *invitations) add(peer p2p.PeerID, role string, until time.Time) error {
 	return nil
 }
 
-// claim binds an invitation to the first card that is shown with it.
-func (v *invitations) claim(peer p2p.PeerID, card spec.Hash) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for i := range v.list {
-		o := &v.list[i]
-		if o.Peer != peer {
-			continue
-		}
+// claim binds an invitation to the first card that is shown with it and returns
+// the case that was opened on it, or zero.
+func (v *invitations) claim(peer p2p.PeerID, card spec.Hash) (caseID spec.Hash, err error) {
+	err = v.change(peer, func(o *openInvitation) error {
 		if o.Card != "" && o.Card != card.String() {
 			return spec.Errorf(spec.CodeInvitation, "the invitation was used by another organisation")
 		}
 		o.Card = card.String()
-		return v.save()
+		if o.Case != "" {
+			caseID, err = spec.ParseHash(o.Case)
+		}
+		return err
+	})
+	return caseID, err
+}
+
+// opened notes the case that decides on an invitation.
+func (v *invitations) opened(peer p2p.PeerID, caseID spec.Hash) error {
+	return v.change(peer, func(o *openInvitation) error {
+		o.Case = caseID.String()
+		return nil
+	})
+}
+
+// change changes one invitation and keeps what came of it.
+func (v *invitations) change(peer p2p.PeerID, fn func(*openInvitation) error) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	i := slices.IndexFunc(v.list, func(o openInvitation) bool { return o.Peer == peer })
+	if i < 0 {
+		return spec.Errorf(spec.CodeInvitation, "the invitation is not known here")
 	}
-	return spec.Errorf(spec.CodeInvitation, "the invitation is not known here")
+	before := v.list[i]
+	if err := fn(&v.list[i]); err != nil {
+		return err
+	}
+	if v.list[i] == before {
+		return nil
+	}
+	return v.save()
 }
 
 func (v *invitations) save() error {

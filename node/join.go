@@ -60,14 +60,14 @@ func (n *Node) serveJoin(ctx context.Context, from p2p.PeerID, _ string, req []b
 	if card.Role != i.role {
 		return nil, spec.Errorf(spec.CodeInvitation, "the invitation is for a %s", i.role)
 	}
-	if err := n.invites.claim(from, sha256.Sum256(req)); err != nil {
+	opened, err := n.invites.claim(from, sha256.Sum256(req))
+	if err != nil {
 		return nil, err
 	}
-	a := joinAnswer{}
-	if err := n.askFor(ctx, &card, &a); err != nil {
+	a := joinAnswer{Case: opened}
+	if err := n.askFor(ctx, from, &card, &a); err != nil {
 		return nil, err
 	}
-	var err error
 	if a.Genesis, err = n.genesis.Genesis.Encode(); err != nil {
 		return nil, err
 	}
@@ -79,9 +79,9 @@ func (n *Node) serveJoin(ctx context.Context, from p2p.PeerID, _ string, req []b
 	return spec.Encode(&a)
 }
 
-// askFor finds how the enrolment of a card stands, opening its case if there is
-// none.
-func (n *Node) askFor(ctx context.Context, card *spec.Organisation, a *joinAnswer) error {
+// askFor finds how the enrolment of a card stands, opening its case if that was
+// not done.
+func (n *Node) askFor(ctx context.Context, from p2p.PeerID, card *spec.Organisation, a *joinAnswer) error {
 	if peer, ok := n.directory.peer(card.ID); ok {
 		if o, _ := n.directory.organisation(peer); o == *card {
 			a.State = joinEnrolled
@@ -89,19 +89,18 @@ func (n *Node) askFor(ctx context.Context, card *spec.Organisation, a *joinAnswe
 		}
 		return spec.Errorf(spec.CodeEnrolled, "an organisation of this id is enrolled already")
 	}
-	id, c, err := n.enrolmentOf(card)
-	if err != nil {
-		return err
-	}
-	if c == nil {
+	if a.Case.IsZero() {
 		out, err := n.submit(ctx, &spec.Membership{Action: spec.ActionEnrol, Organisation: *card}, nil)
 		if err != nil {
 			return err
 		}
 		a.State, a.Case = joinPending, out.ID
-		return nil
+		return n.invites.opened(from, out.ID)
 	}
-	a.Case = id
+	var c spec.Case
+	if err := readRecord(n.store, spec.CaseKey(a.Case), &c); err != nil {
+		return err
+	}
 	switch c.Outcome {
 	case 0:
 		a.State = joinPending
@@ -111,23 +110,6 @@ func (n *Node) askFor(ctx context.Context, card *spec.Organisation, a *joinAnswe
 		a.State = joinRefused
 	}
 	return nil
-}
-
-// enrolmentOf returns the latest case on the enrolment of a card, or nil.
-func (n *Node) enrolmentOf(card *spec.Organisation) (id spec.Hash, found *spec.Case, err error) {
-	var bad error
-	err = n.store.Records(spec.CasePrefix, func(key, value []byte) bool {
-		var c spec.Case
-		if bad = spec.Decode(value, &c); bad != nil {
-			return false
-		}
-		if len(c.Enrol) > 0 && c.Enrol[0] == *card && (found == nil || c.Index > found.Index) {
-			copy(id[:], key[1:])
-			found = &c
-		}
-		return true
-	})
-	return id, found, firstOf(err, bad)
 }
 
 // JoinConfig is what joining needs. An identity must stand in Dir.

@@ -75,15 +75,14 @@ func (n *Node) lookup(signals, queries []spec.Signal) (api.MatchAnswer, error) {
 }
 
 // freshness says on which state of the log answers rest. A member is as old as
-// its last contact with the leader; a reader, as the last word of its upstream
-// while it has all that the upstream has, else as the log itself.
+// its last contact with the leader; a reader, as the newest final checkpoint.
 func (n *Node) freshness() api.Freshness {
 	f := api.Freshness{Size: n.store.Size(), Age: -1}
 	now := n.cfg.Now()
 	if n.consensus != nil {
 		f.Age = n.consensus.Status().Contact
-	} else if st := n.follower.Status(); st.State == federation.Live {
-		f.Age = now.Sub(st.LastHeard)
+	} else if final := n.final.Newest(); final.Size > 0 {
+		f.Age = now.Sub(final.Time)
 	}
 	if f.Age < 0 {
 		var clock spec.Clock
@@ -124,7 +123,7 @@ func (n *Node) caughtUp() bool {
 		return true
 	}
 	path := filepath.Join(n.cfg.Dir, caughtUpFile)
-	if st := n.follower.Status(); st.State == federation.Live {
+	if st := n.follower.Status(); st.State == federation.Live && n.horizon.Complete() {
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			n.log.Warn("noting that the log was fetched", "error", err)
 		}

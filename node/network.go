@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tocsin-db/tocsin/consensus"
+	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/p2p/federation"
 	"github.com/tocsin-db/tocsin/p2p/raftnet"
@@ -97,10 +98,14 @@ func (n *Node) openConsensus(context.Context) error {
 // servePeers opens the protocols that this node answers. Each says who may call.
 func (n *Node) servePeers(context.Context) error {
 	enrolled := []string{spec.RoleMember, spec.RoleReader, spec.RoleReferrer, spec.RoleAuditor}
-	federation.Serve(n.host, n.replica, federation.ServeOptions{Roles: enrolled, Logger: n.log})
+	source := finalSource{n.replica, n.final}
+	federation.Serve(n.host, source, federation.ServeOptions{Roles: enrolled, Logger: n.log, Head: func() []byte { return n.final.Newest().Note }})
+	n.host.Handle(cosign.LogProtocol, p2p.Policy{Roles: enrolled, MaxRequest: 64}, n.serveLog)
+	n.host.Handle(cosign.AlarmProtocol, p2p.Policy{Roles: enrolled, MaxRequest: cosign.MaxEvidence}, n.serveAlarm)
 	if n.consensus == nil {
 		return nil
 	}
+	n.host.Handle(cosign.Protocol, p2p.Policy{Roles: []string{spec.RoleMember}, MaxRequest: cosign.MaxRequest}, n.serveCosign)
 	n.host.Handle(protocolSubmit, p2p.Policy{Roles: enrolled, MaxRequest: spec.MaxRaftEntry, MaxStreams: 64}, n.serveSubmit)
 	n.host.Handle(protocolJoin, p2p.Policy{Roles: []string{roleInvitee}, MaxRequest: 4 << 10}, n.serveJoin)
 	return nil
@@ -111,7 +116,15 @@ func (n *Node) follow(context.Context) error {
 	if n.member() {
 		return nil
 	}
-	n.follower = federation.NewFollower(n.host, n.directory.members(), n.replica, federation.FollowOptions{Logger: n.log, Now: n.cfg.Now})
+	n.horizon = cosign.NewHorizon(n.panel, n.replica, n.final, n.askConsistency, n.raiseAlarm)
+	n.follower = federation.NewFollower(n.host, n.directory.members(), n.horizon, federation.FollowOptions{
+		Logger: n.log, Now: n.cfg.Now, OnHead: n.horizon.OnHead,
+		OnStatus: func(st federation.Status) {
+			if st.State == federation.Disconnected {
+				n.horizon.Reset()
+			}
+		},
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {

@@ -18,11 +18,13 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tocsin-db/tocsin/consensus"
+	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/node/identity"
 	"github.com/tocsin-db/tocsin/node/media"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/p2p/federation"
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
 	"github.com/tocsin-db/tocsin/storage"
 )
 
@@ -41,21 +43,27 @@ type Config struct {
 
 // A Node is a running participant. Stop ends it.
 type Node struct {
-	cfg       Config
-	log       *slog.Logger
-	id        *identity.Identity
-	genesis   *identity.GenesisFile
-	store     *storage.Store
-	replica   *replica
-	directory *directory
-	host      *p2p.Host
-	consensus *consensus.Node      // of a member, else nil
-	follower  *federation.Follower // of a reader, else nil
-	signer    *signer
-	hasher    *media.Hasher
-	invites   *invitations
-	turn      int         // which member a reader asks first
-	complete  atomic.Bool // a reader had the whole log once
+	cfg          Config
+	log          *slog.Logger
+	id           *identity.Identity
+	genesis      *identity.GenesisFile
+	store        *storage.Store
+	replica      *replica
+	directory    *directory
+	host         *p2p.Host
+	consensus    *consensus.Node      // of a member, else nil
+	follower     *federation.Follower // of a reader, else nil
+	panel        *tlog.Panel          // who makes the log final
+	final        *cosign.Keeper
+	cosigned     *cosign.Store    // of a member that may cosign
+	cosigner     *cosign.Cosigner // of a member, else nil
+	horizon      *cosign.Horizon  // of a reader, else nil
+	signer       *signer
+	hasher       *media.Hasher
+	invites      *invitations
+	mayNotCosign error       // why cosigned is nil on a member
+	turn         int         // which member a reader asks first
+	complete     atomic.Bool // a reader had the whole log once
 
 	doors    []func(context.Context) error // what Stop closes, last opened first
 	stopping atomic.Bool
@@ -89,7 +97,9 @@ func (n *Node) open(ctx context.Context) error {
 		{"loading the identity", n.openIdentity},
 		{"opening the store", n.openStore},
 		{"starting the network", n.openHost},
+		{"opening what is final", n.openFinal},
 		{"joining consensus", n.openConsensus},
+		{"cosigning", n.openCosigner},
 		{"serving peers", n.servePeers},
 		{"following the log", n.follow},
 		{"opening the doors", n.openDoors},

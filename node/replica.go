@@ -4,7 +4,6 @@ package node
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"log/slog"
 	"runtime"
@@ -19,7 +18,7 @@ import (
 )
 
 // A replica is the store driven by the rules: by raft entries on a member
-// (consensus.Store), by groups of leaves on a reader (federation.Sink).
+// (consensus.Store), by groups of leaves on a reader (cosign.Replica).
 type replica struct {
 	store *storage.Store
 	log   *slog.Logger
@@ -193,46 +192,40 @@ func (r *replica) deadlineDue(now time.Time) bool {
 	return err == nil && due
 }
 
-// Size implements federation.Sink and federation.Source.
+// Size is the number of leaves that were applied.
 func (r *replica) Size() uint64 { return r.store.Size() }
 
-// Wait implements federation.Source.
-func (r *replica) Wait(ctx context.Context, size uint64) error { return r.store.Wait(ctx, size) }
-
-// Append implements federation.Sink: it replays a group by the same rules.
-func (r *replica) Append(_ context.Context, g federation.Group) error {
-	if g.First != r.store.Size() {
-		return spec.Errorf(spec.CodeReplica, "a group begins at %d where the log ends at %d", g.First, r.store.Size())
-	}
-	openings, err := parseOpenings(g.Openings)
-	if err != nil {
-		return err
-	}
+// Replay implements cosign.Replica: it replays groups by the same rules.
+func (r *replica) Replay(groups []federation.Group, check func(size uint64, root spec.Hash) error) error {
 	tx, err := r.store.Begin()
 	if err != nil {
 		return err
 	}
 	defer tx.Drop()
-	if err := governance.Replay(tx, g.Leaves, openings); err != nil {
-		return ours(err)
+	for i := range groups {
+		if err := replayOne(tx, &groups[i]); err != nil {
+			return ours(err)
+		}
+	}
+	if err := check(tx.Size(), tx.LogRoot()); err != nil {
+		return err
 	}
 	if err := tx.Commit(storage.Applied{}); err != nil {
 		return ours(err)
 	}
 	r.changed()
-	return r.syncNow()
+	return nil
 }
 
-// syncEvery is how much of what it followed a reader may have to fetch again after
-// a power loss.
-const syncEvery = time.Second
-
-func (r *replica) syncNow() error {
-	if now := r.now(); now.Sub(r.synced) >= syncEvery {
-		r.synced = now
-		return r.store.Sync()
+func replayOne(tx *storage.Tx, g *federation.Group) error {
+	if g.First != tx.Size() {
+		return spec.Errorf(spec.CodeReplica, "a group begins at %d where the log ends at %d", g.First, tx.Size())
 	}
-	return nil
+	openings, err := parseOpenings(g.Openings)
+	if err != nil {
+		return err
+	}
+	return governance.Replay(tx, g.Leaves, openings)
 }
 
 func parseOpenings(list []federation.Opening) (map[spec.Hash]*spec.Opening, error) {

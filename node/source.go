@@ -5,11 +5,41 @@ package node
 import (
 	"context"
 
+	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/p2p/federation"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
-// Read implements federation.Source: whole groups from the leaf at index from,
+// A finalSource is the log as others may follow it: up to the newest final
+// checkpoint, which every head carries.
+type finalSource struct {
+	*replica
+	final *cosign.Keeper
+}
+
+// Size implements federation.Source. It ends a group: a final checkpoint does, and
+// so does what was applied.
+func (s finalSource) Size() uint64 { return min(s.final.Newest().Size, s.replica.Size()) }
+
+// Wait implements federation.Source.
+func (s finalSource) Wait(ctx context.Context, size uint64) error {
+	if err := s.final.Wait(ctx, size); err != nil {
+		return err
+	}
+	return s.store.Wait(ctx, size)
+}
+
+// Read implements federation.Source.
+func (s finalSource) Read(ctx context.Context, role string, from uint64, maxBytes int) ([]federation.Group, error) {
+	groups, err := s.replica.Read(ctx, role, from, maxBytes)
+	size := s.Size()
+	for len(groups) > 0 && groups[len(groups)-1].Next() > size {
+		groups = groups[:len(groups)-1]
+	}
+	return groups, err
+}
+
+// Read returns whole groups from the leaf at index from,
 // with the openings that the role may see. Members see every opening. Others see
 // those of accepted additions, without the items that were left out and without
 // free text.

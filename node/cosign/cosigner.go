@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cosign
+
+import (
+	"context"
+	"crypto/ed25519"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
+)
+
+// Log is the log as this node recomputed it; *storage.Store is one.
+type Log interface {
+	tlog.Hashes
+	Size() uint64
+	Wait(ctx context.Context, size uint64) error
+	Leaves(from uint64, maxBytes int) ([][]byte, error)
+}
+
+// Config is what a Cosigner needs. Every field without "or" is required.
+type Config struct {
+	Panel  *tlog.Panel
+	Org    string // this node's organisation, one of the panel's
+	Key    ed25519.PrivateKey
+	Log    Log
+	Store  *Store // or nil with Refused
+	Final  *Keeper
+	Now    func() time.Time
+	Logger *slog.Logger
+
+	// Refused says why this node must not cosign; or nil.
+	Refused error
+	// Leader names the organisation that leads consensus, "" while unknown.
+	Leader func() string
+	// Send hands a request to another sequencer and returns its answer.
+	Send func(ctx context.Context, org string, req []byte) ([]byte, error)
+	// Alarm is told of a proven fork; or nil. It must not block.
+	Alarm func(*Evidence)
+}
+
+// How often sizes are named.
+const (
+	every  = 10 * time.Millisecond // at most, while the log grows
+	idle   = 15 * time.Second      // when it does not
+	silent = time.Second           // after which the next sequencer names in the leader's place
+	greet  = 2 * time.Second       // how long a start waits for what the others saw of this node
+	renew  = 5                     // seconds between two cosignatures of one size
+)
+
+// A Cosigner takes part in making the log final on one sequencer.
+type Cosigner struct {
+	cfg   Config
+	peers map[string]*peer
+	wake  chan struct{}
+
+	mu        sync.Mutex
+	pages     map[uint64]*page
+	held      map[string]int // pages that hold a claim, by organisation
+	lastNamed uint64
+	namedAt   time.Time // when a size was last named
+	grownAt   time.Time // when the log outgrew lastNamed; zero: it did not
+	mine      claim     // this node's newest
+	ahead     *tlog.Signed
+	conflicts map[string]conflict
+	refused   error
+	started   time.Time
+	waiting   map[string]bool // organisations that have not greeted yet
+}
+
+// A page collects what was claimed of one size, by organisation.
+type page struct {
+	claims map[string]claim
+	asked  bool // somebody else claims our own root: cosign it too
+}
+
+// New makes a Cosigner; Run starts it.
+func New(cfg Config) *Cosigner {
+	c := &Cosigner{
+		cfg: cfg, peers: map[string]*peer{}, wake: make(chan struct{}, 1), pages: map[uint64]*page{}, held: map[string]int{},
+		conflicts: map[string]conflict{}, waiting: map[string]bool{}, refused: cfg.Refused,
+	}
+	for _, org := range cfg.Panel.Orgs() {
+		if org != cfg.Org {
+			c.peers[org] = newPeer(c, org)
+			c.waiting[org] = true
+		}
+	}
+	return c
+}
+
+// Run cosigns until ctx ends. It returns early only with a fault of this node's
+// own log or store.
+func (c *Cosigner) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	c.mu.Lock()
+	c.started, c.namedAt = c.cfg.Now(), c.cfg.Now()
+	if c.refused != nil {
+		c.cfg.Logger.Error("this node does not cosign", "error", c.refused)
+	}
+	if s := c.cfg.Final.Signed(); s != nil {
+		c.checkOwn(s)
+		c.ahead = s
+	}
+	c.mu.Unlock()
+	for _, p := range c.peers {
+		running.Go(func() { p.run(ctx) })
+	}
+	running.Go(func() { c.watch(ctx) })
+	running.Go(func() { c.persist(ctx) })
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-c.wake:
+		case <-timer.C:
+		}
+		next, err := c.step()
+		if err != nil {
+			return err
+		}
+		timer.Reset(next)
+	}
+}
+
+// watch wakes the cosigner when the log grew.
+func (c *Cosigner) watch(ctx context.Context) {
+	for size := uint64(0); c.cfg.Log.Wait(ctx, size) == nil; {
+		size = c.cfg.Log.Size()
+		c.poke()
+	}
+}
+
+// persist makes what became final durable, at most ten times a second: a member
+// can compute it again, so that nothing waits for it.
+func (c *Cosigner) persist(ctx context.Context) {
+	for {
+		changed := c.cfg.Final.Changed()
+		if err := c.cfg.Final.Sync(); err != nil {
+			c.cfg.Logger.Error("keeping the newest final checkpoint", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (c *Cosigner) poke() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Refused says why this node does not cosign, or nil.
+func (c *Cosigner) Refused() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refused
+}
+
+// refuse ends cosigning for good. Caller holds mu.
+func (c *Cosigner) refuse(err error) {
+	if c.refused == nil {
+		c.refused = err
+		c.cfg.Logger.Error("this node stops cosigning", "error", err)
+	}
+}
+
+// step does what is due and returns when to look again.
+func (c *Cosigner) step() (time.Duration, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	size := c.cfg.Log.Size()
+	if err := c.settleAhead(size); err != nil {
+		return 0, err
+	}
+	want, err := c.compare(size)
+	if err != nil {
+		return 0, err
+	}
+	if size > c.lastNamed && c.grownAt.IsZero() {
+		c.grownAt = c.cfg.Now()
+	}
+	due := c.due(size)
+	if due <= 0 && size > 0 && c.ready() {
+		want = append(want, size)
+		c.name(size)
+		due = c.due(size)
+	}
+	if len(want) > 0 && c.ready() {
+		slices.Sort(want)
+		if err := c.cosign(slices.Compact(want)); err != nil {
+			return 0, err
+		}
+	}
+	if err := c.tally(size); err != nil {
+		return 0, err
+	}
+	return max(due, time.Millisecond), c.cry()
+}
+
+// ready reports whether this node may cosign yet.
+func (c *Cosigner) ready() bool {
+	return c.refused == nil && (len(c.waiting) == 0 || c.cfg.Now().Sub(c.started) >= greet)
+}
+
+// due is how long until this node names a size: at once, when it leads and the log
+// grew; later by a second for each sequencer between it and the leader.
+func (c *Cosigner) due(size uint64) time.Duration {
+	now := c.cfg.Now()
+	patience := time.Duration(c.rank()) * silent
+	at := c.namedAt.Add(idle + patience)
+	if size > c.lastNamed {
+		grown := c.namedAt.Add(every)
+		if patience > 0 || c.grownAt.After(grown) {
+			grown = c.grownAt.Add(patience)
+		}
+		if grown.Before(at) {
+			at = grown
+		}
+	}
+	if !c.ready() {
+		return 50 * time.Millisecond
+	}
+	return at.Sub(now)
+}
+
+// rank is 0 on the leader and counts the sequencers by id behind it.
+func (c *Cosigner) rank() int {
+	orgs := c.cfg.Panel.Orgs()
+	self, leader := slices.Index(orgs, c.cfg.Org), slices.Index(orgs, c.cfg.Leader())
+	if leader < 0 {
+		return self + 1
+	}
+	return (self - leader + len(orgs)) % len(orgs)
+}
+
+// name notes that a size was named, by this node or another.
+func (c *Cosigner) name(size uint64) {
+	if size >= c.lastNamed {
+		c.lastNamed, c.namedAt = size, c.cfg.Now()
+	}
+	if c.cfg.Log.Size() <= c.lastNamed {
+		c.grownAt = time.Time{}
+	} else {
+		c.grownAt = c.cfg.Now()
+	}
+}
+
+// cosign cosigns sizes in ascending order: notes the last durably, then sends all.
+// Nothing leaves that is not consistent with what this node cosigned before.
+func (c *Cosigner) cosign(sizes []uint64) error {
+	mark := c.cfg.Store.Mark()
+	for len(sizes) > 0 && sizes[0] < mark.Size {
+		sizes = sizes[1:] // this node is past it, or its log is still behind its mark
+	}
+	if len(sizes) == 0 {
+		return nil
+	}
+	roots := make([]spec.Hash, len(sizes))
+	before := mark
+	for i, s := range sizes {
+		root, err := c.consistent(before, s)
+		if err != nil {
+			if spec.CodeOf(err) == spec.CodeForked {
+				c.refuse(err)
+				return nil
+			}
+			return err
+		}
+		roots[i], before = root, Mark{Size: s, Root: root}
+	}
+	if err := c.cfg.Store.Advance(mark, before); err != nil {
+		c.refuse(err)
+		return nil
+	}
+	now := uint64(c.cfg.Now().Unix())
+	for i, s := range sizes {
+		cp := tlog.Checkpoint{Origin: c.cfg.Panel.Origin, Size: s, Root: roots[i]}
+		sig := tlog.Cosign(cp, c.cfg.Org, c.cfg.Key, now)
+		c.mine = claim{Size: s, Root: roots[i], Time: now, Sig: sig.Sig}
+		c.put(c.cfg.Org, c.mine)
+		for _, p := range c.peers {
+			p.queue(c.mine)
+		}
+	}
+	return nil
+}
+
+// consistent proves from this node's own hashes that its log at size begins with
+// what it cosigned, and returns the root there.
+func (c *Cosigner) consistent(mark Mark, size uint64) (spec.Hash, error) {
+	old, err := tlog.Root(c.cfg.Log, mark.Size)
+	if err != nil {
+		return old, err
+	}
+	root, err := tlog.Root(c.cfg.Log, size)
+	if err != nil {
+		return root, err
+	}
+	proof, err := tlog.Consistency(c.cfg.Log, mark.Size, size)
+	if err != nil {
+		return root, err
+	}
+	if old != mark.Root || tlog.CheckConsistency(proof, mark.Size, mark.Root, size, root) != nil {
+		return root, spec.Errorf(spec.CodeForked, "this node's log at size %d does not begin with what it cosigned at size %d", size, mark.Size)
+	}
+	return root, nil
+}

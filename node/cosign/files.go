@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cosign
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
+)
+
+// LogProtocol is where a node serves the files of the log to enrolled peers: the
+// same bytes as over HTTP, and proofs.
+const LogProtocol = "/tocsin/log/1"
+
+// Files is the final log as static files in the layout of C2SP tlog-tiles:
+// checkpoint, tile/<level>/<index> and tile/entries/<index>. Leaves are blinded:
+// no opening is ever in it.
+type Files struct {
+	Log   Log
+	Final *Keeper
+}
+
+// Get returns the file at path, or NOT_FOUND. Beside the files of the layout it
+// knows consistency/<old>/<size>: the hashes of the proof one after the other.
+func (f *Files) Get(path string) ([]byte, error) {
+	final := f.Final.Newest()
+	final.Size = min(final.Size, f.Log.Size())
+	if path == "checkpoint" {
+		if len(final.Note) == 0 {
+			return nil, spec.Errorf(spec.CodeNotFound, "nothing is final yet")
+		}
+		return final.Note, nil
+	}
+	if rest, ok := strings.CutPrefix(path, "consistency/"); ok {
+		return f.consistency(rest, final.Size)
+	}
+	t, err := tlog.ParseTilePath(path)
+	if err != nil {
+		return nil, err
+	}
+	if !t.In(final.Size) {
+		return nil, spec.Errorf(spec.CodeNotFound, "the final log of %d leaves has no such tile", final.Size)
+	}
+	if t.Level == tlog.EntriesLevel {
+		return f.bundle(t)
+	}
+	return t.Data(f.Log)
+}
+
+func (f *Files) bundle(t tlog.Tile) ([]byte, error) {
+	var leaves [][]byte
+	for len(leaves) < t.Width {
+		more, err := f.Log.Leaves(t.Index*tlog.TileWidth+uint64(len(leaves)), 64<<10)
+		if err != nil {
+			return nil, err
+		}
+		if len(more) == 0 {
+			return nil, spec.Errorf(spec.CodeCorrupt, "a leaf of the final log is missing")
+		}
+		leaves = append(leaves, more...)
+	}
+	return tlog.Bundle(leaves[:t.Width]), nil
+}
+
+func (f *Files) consistency(path string, final uint64) ([]byte, error) {
+	a, b, _ := strings.Cut(path, "/")
+	old, err1 := strconv.ParseUint(a, 10, 48)
+	size, err2 := strconv.ParseUint(b, 10, 48)
+	if err1 != nil || err2 != nil || len(path) > 40 {
+		return nil, spec.Errorf(spec.CodeMalformed, "not the path of a proof")
+	}
+	if size > final {
+		return nil, spec.Errorf(spec.CodeNotFound, "the final log has %d leaves", final)
+	}
+	proof, err := tlog.Consistency(f.Log, old, size)
+	return joinHashes(proof), err
+}
+
+// ConsistencyPath is the path of a proof.
+func ConsistencyPath(old, size uint64) string { return fmt.Sprintf("consistency/%d/%d", old, size) }
+
+func joinHashes(list []spec.Hash) []byte {
+	var out []byte
+	for _, h := range list {
+		out = append(out, h[:]...)
+	}
+	return out
+}
+
+// SplitHashes reads what Get returns for the path of a proof.
+func SplitHashes(data []byte) ([]spec.Hash, error) {
+	const n = len(spec.Hash{})
+	if len(data)%n != 0 || len(data) > n*tlog.MaxProof {
+		return nil, spec.Errorf(spec.CodeProof, "not the hashes of a proof")
+	}
+	var out []spec.Hash
+	for ; len(data) > 0; data = data[n:] {
+		out = append(out, spec.Hash(data[:n]))
+	}
+	return out, nil
+}
+
+// Handler serves the files to auditors. It is mounted at the log's URL, with what
+// stands before the files' own paths stripped. Anyone may read them.
+func (f *Files) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			http.Error(w, "only GET", http.StatusMethodNotAllowed)
+			return
+		}
+		path := strings.TrimPrefix(r.URL.Path, "/")
+		b, err := f.Get(path)
+		switch spec.CodeOf(err) {
+		case spec.CodeNotFound, spec.CodeMalformed:
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		case "":
+			if err == nil {
+				break
+			}
+			fallthrough
+		default:
+			http.Error(w, "the log cannot be read", http.StatusInternalServerError)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", "application/octet-stream")
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+		if path == "checkpoint" || strings.HasPrefix(path, "consistency/") {
+			h.Set("Cache-Control", "no-cache")
+		}
+		if path == "checkpoint" {
+			h.Set("Content-Type", "text/plain; charset=utf-8")
+		}
+		w.Write(b)
+	})
+}

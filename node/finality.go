@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tocsin-db/tocsin/node/cosign"
+	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
+)
+
+// openFinal opens the newest final checkpoint that this node has seen.
+func (n *Node) openFinal(context.Context) (err error) {
+	if n.panel, err = tlog.GenesisPanel(n.genesis.Genesis); err != nil {
+		return err
+	}
+	if n.final, err = cosign.OpenKeeper(filepath.Join(n.cfg.Dir, "final", "checkpoint"), n.panel); err != nil {
+		return err
+	}
+	n.onStop(func(context.Context) error { return n.final.Close() })
+	if n.member() {
+		n.cosigned, n.mayNotCosign = n.openCosignStore()
+		return nil
+	}
+	final := n.final.Newest()
+	if n.store.Size() < final.Size {
+		return nil // it will be fetched again before anything is answered
+	}
+	root, err := tlog.Root(n.store, final.Size)
+	if err == nil && root != final.Root {
+		err = spec.Errorf(spec.CodeCorrupt, "the log in the data directory is not the one that is final at size %d", final.Size)
+	}
+	return err
+}
+
+// openCosignStore opens the store of cosigned checkpoints. A store that is missing
+// or damaged keeps this member from cosigning, not from running.
+func (n *Node) openCosignStore() (store *cosign.Store, refused error) {
+	_, err := os.Stat(filepath.Join(n.cfg.Dir, "raft"))
+	first := errors.Is(err, fs.ErrNotExist) && n.store.Size() == 0
+	return cosign.OpenStore(filepath.Join(n.cfg.Dir, "cosigned", "mark"), n.id.Organisation.CosignKey, first)
+}
+
+// openCosigner starts taking part in making the log final.
+func (n *Node) openCosigner(context.Context) error {
+	if n.consensus == nil {
+		return nil
+	}
+	if n.cosigned != nil {
+		n.onStop(func(context.Context) error { return n.cosigned.Close() })
+	}
+	n.cosigner = cosign.New(cosign.Config{
+		Panel: n.panel, Org: n.id.Organisation.ID, Key: n.id.Cosign, Log: n.store, Store: n.cosigned, Refused: n.mayNotCosign,
+		Final: n.final, Now: n.cfg.Now, Logger: n.log, Leader: n.leader, Send: n.sendCosign, Alarm: n.raiseAlarm,
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := n.cosigner.Run(ctx); ctx.Err() == nil {
+			n.fail(err)
+		}
+	}()
+	n.onStop(func(context.Context) error {
+		cancel()
+		<-ended
+		return nil
+	})
+	return nil
+}
+
+func (n *Node) sendCosign(ctx context.Context, org string, req []byte) ([]byte, error) {
+	peer, ok := n.directory.peer(org)
+	if !ok {
+		return nil, spec.Errorf(spec.CodeOrg, "%s is not enrolled", org)
+	}
+	return n.host.Call(ctx, peer, cosign.Protocol, req, tlog.MaxNote)
+}
+
+// serveCosign answers cosign.Protocol. Members may call; those that are no
+// sequencers are refused inside.
+func (n *Node) serveCosign(_ context.Context, from p2p.PeerID, _ string, req []byte) ([]byte, error) {
+	org, _ := n.directory.organisation(from)
+	return n.cosigner.Receive(org.ID, req)
+}
+
+// serveLog answers cosign.LogProtocol: the files of the final log. Whoever is
+// enrolled may call; nothing in them opens a value.
+func (n *Node) serveLog(_ context.Context, _ p2p.PeerID, _ string, req []byte) ([]byte, error) {
+	return n.files().Get(string(req))
+}
+
+func (n *Node) files() *cosign.Files { return &cosign.Files{Log: n.store, Final: n.final} }
+
+// LogHandler serves the files of the final log over HTTP, for auditors: mount it
+// at /log/ without that prefix.
+func (n *Node) LogHandler() http.Handler { return n.files().Handler() }
+
+// askConsistency implements cosign.Prover.
+func (n *Node) askConsistency(ctx context.Context, from p2p.PeerID, old, size uint64) ([]spec.Hash, error) {
+	b, err := n.host.Call(ctx, from, cosign.LogProtocol, []byte(cosign.ConsistencyPath(old, size)), tlog.MaxProof*len(spec.Hash{}))
+	if err != nil {
+		return nil, err
+	}
+	return cosign.SplitHashes(b)
+}
+
+// Final returns the newest final checkpoint that this node knows.
+func (n *Node) Final() cosign.Final { return n.final.Newest() }
+
+// evidence is where proofs of forks are kept.
+func (n *Node) evidence() *cosign.Archive {
+	return &cosign.Archive{Dir: filepath.Join(n.cfg.Dir, "evidence"), Panel: n.panel}
+}
+
+// raiseAlarm keeps the proof of a fork and tells every member.
+func (n *Node) raiseAlarm(e *cosign.Evidence) {
+	b, fresh, err := n.evidence().Keep(e)
+	if err != nil {
+		n.log.Error("keeping the proof of a fork", "error", err)
+		return
+	}
+	if !fresh {
+		return
+	}
+	n.log.Error("ALARM: organisations cosigned two histories", "accused", b.Accused, "size", b.Size, "evidence", b.Path)
+	for _, peer := range n.directory.members() {
+		if peer == n.host.ID() {
+			continue
+		}
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			if _, err := n.host.Call(ctx, peer, cosign.AlarmProtocol, b.Bytes, 16); err != nil {
+				n.log.Warn("telling a member of a fork", "peer", string(peer), "error", err)
+			}
+		}()
+	}
+}
+
+// serveAlarm answers cosign.AlarmProtocol. Whoever is enrolled may call: only what
+// proves itself is kept and passed on.
+func (n *Node) serveAlarm(_ context.Context, _ p2p.PeerID, _ string, req []byte) ([]byte, error) {
+	e, err := cosign.ParseEvidence(req)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := e.Verify(n.panel); err != nil {
+		return nil, err
+	}
+	n.raiseAlarm(e)
+	return nil, nil
+}

@@ -140,8 +140,17 @@ func (n *Node) openStore(context.Context) (err error) {
 	return err
 }
 
-// refresh brings the directory in line with the state after a commit.
+// refresh brings the directory in line with the state after a commit. Every change
+// of the enrolled organisations begins an epoch.
 func (n *Node) refresh() {
+	var clock spec.Clock
+	if err := readRecord(n.store, spec.ClockKey, &clock); err != nil {
+		n.fail(fmt.Errorf("reading the epoch: %w", err))
+		return
+	}
+	if n.epoch.Swap(clock.Epoch+1) == clock.Epoch+1 {
+		return
+	}
 	changed, err := n.directory.load(n.store)
 	if err != nil {
 		n.fail(fmt.Errorf("reading the enrolled organisations: %w", err))

@@ -17,8 +17,8 @@ type directory struct {
 const (
 	fewestBits = 4
 	// rowsPerBucket is how many hashes a bucket has on average before the
-	// directory doubles: a unit and a quarter.
-	rowsPerBucket = 40
+	// directory doubles: three quarters of a unit.
+	rowsPerBucket = 24
 )
 
 // directoryWords is the memory of all directories that a segment can have,

@@ -61,9 +61,10 @@ type Node struct {
 	signer       *signer
 	hasher       *media.Hasher
 	invites      *invitations
-	mayNotCosign error       // why cosigned is nil on a member
-	turn         int         // which member a reader asks first
-	complete     atomic.Bool // a reader had the whole log once
+	mayNotCosign error         // why cosigned is nil on a member
+	turn         int           // which member a reader asks first
+	complete     atomic.Bool   // a reader had the whole log once
+	epoch        atomic.Uint64 // one more than that of the directory, 0 before it was read
 
 	doors    []func(context.Context) error // what Stop closes, last opened first
 	stopping atomic.Bool

@@ -40,7 +40,7 @@ func Seeds() []File {
 	return all
 }
 
-// All yields the whole corpus: more than 2,000 files, all of them small.
+// All yields the whole corpus but for Heavy: more than 2,000 small files.
 func All() iter.Seq[File] {
 	return func(yield func(File) bool) {
 		seeds := Seeds()

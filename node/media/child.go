@@ -51,7 +51,7 @@ func (h *Hasher) inChild(ctx context.Context, ex extract.Extractor, src extract.
 // childError names what became of a child that gave no answer.
 func childError(ctx context.Context, err error) error {
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, sandbox.ErrCPU):
 		return spec.Errorf(extract.CodeTimeout, "decoding took too long")
 	case errors.Is(err, sandbox.ErrMemory):
 		return spec.Errorf(spec.CodeTooLarge, "decoding takes more memory than one file may")

@@ -5,6 +5,7 @@ package media
 import (
 	"github.com/tocsin-db/tocsin/node/media/extract"
 	"github.com/tocsin-db/tocsin/node/media/images"
+	"github.com/tocsin-db/tocsin/spec"
 )
 
 // extractors are asked in this order; text, which has no magic bytes, last.
@@ -21,6 +22,24 @@ var wanted = map[string][]string{
 }
 
 func typesOf(kind string) []string { return wanted[kind] }
+
+// Missing lists the types that this machine cannot compute of any file, because
+// a program is not installed, and the codes of why.
+func Missing() []Unsupported {
+	var out []Unsupported
+	for _, ex := range extractors {
+		a, ok := ex.(extract.Available)
+		if !ok {
+			continue
+		}
+		if err := a.Available(); err != nil {
+			for _, t := range ex.Types() {
+				out = append(out, Unsupported{Type: t, Code: spec.CodeOf(err)})
+			}
+		}
+	}
+	return out
+}
 
 // claim finds the extractor of a file, nil when there is none.
 func claim(head []byte, name string) (extract.Extractor, string) {

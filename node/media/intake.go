@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"sync"
 
 	"github.com/tocsin-db/tocsin/spec"
 )
@@ -26,10 +27,21 @@ func newSums() sums {
 	return sums{[]string{"sha256", "md5", "sha1"}, []hash.Hash{sha256.New(), md5.New(), sha1.New()}}
 }
 
+// parallelSize is the least that is worth a goroutine for each hash.
+const parallelSize = 64 << 10
+
 func (s sums) write(p []byte) {
-	for _, h := range s.hashes {
-		h.Write(p)
+	if len(p) < parallelSize {
+		for _, h := range s.hashes {
+			h.Write(p)
+		}
+		return
 	}
+	var wg sync.WaitGroup
+	for _, h := range s.hashes {
+		wg.Go(func() { h.Write(p) })
+	}
+	wg.Wait()
 }
 
 func (s sums) signals() []Signal {
@@ -54,7 +66,7 @@ func (in *intake) readAll(head []byte, r io.Reader) error {
 	if err := in.take(head); err != nil {
 		return err
 	}
-	buf := make([]byte, 128<<10)
+	buf := make([]byte, 256<<10)
 	for {
 		if err := in.ctx.Err(); err != nil {
 			return err

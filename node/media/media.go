@@ -33,7 +33,8 @@ type Config struct {
 	MaxSide     int           // of one image; 16,384
 	MaxFrames   int           // hashed of an animation; 1,000
 	DecodeBytes int64         // memory for decoded samples; 224 MiB
-	Timeout     time.Duration // wall time of one decoding; 10 s
+	CPU         time.Duration // processor time of one decoding in a child; 10 s
+	Timeout     time.Duration // wall time of one decoding; 30 s
 	Children    int           // decoding processes at a time; one per processor
 	InProcess   bool          // decode in this process, without the child's limits
 	TempDir     string        // for files that do not fit in memory; os.TempDir
@@ -46,7 +47,8 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxSide, 16384)
 	set(&c.MaxFrames, 1000)
 	set(&c.DecodeBytes, 224<<20)
-	set(&c.Timeout, 10*time.Second)
+	set(&c.CPU, 10*time.Second)
+	set(&c.Timeout, 30*time.Second)
 	set(&c.TempDir, os.TempDir())
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -79,7 +81,7 @@ type Hasher struct {
 func New(c Config) *Hasher {
 	h := &Hasher{conf: c.withDefaults()}
 	if !c.InProcess && sandbox.Available() {
-		h.pool = sandbox.NewPool(sandbox.Config{Children: h.conf.Children, Memory: h.conf.DecodeBytes, Log: h.conf.Log})
+		h.pool = sandbox.NewPool(sandbox.Config{Children: h.conf.Children, Memory: h.conf.DecodeBytes, CPU: h.conf.CPU, Log: h.conf.Log})
 	} else if !c.InProcess {
 		h.conf.Log.Warn("media is decoded in this process: child processes cannot be confined on this platform")
 	}

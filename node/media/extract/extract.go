@@ -4,7 +4,7 @@
 // to each other. An extractor turns the bytes of one medium into signals; it
 // knows nothing of uploads, processes or the node.
 //
-// To add one, write a type with the five methods of Extractor in a package of
+// To add one, write a type with the methods of Extractor in a package of
 // its own (node/media/video, node/media/text) and name it in the list of
 // node/media/extractors.go. The hasher then recognises its files, keeps their
 // bytes in a file, runs it in a limited child process unless Trusted says that
@@ -94,6 +94,12 @@ type Extractor interface {
 	// Extract computes the signals. A failure is a *spec.Error; the caller
 	// reports every type of Types as unsupported with its code.
 	Extract(ctx context.Context, src Source, lim Limits) (Result, error)
+}
+
+// Available is for extractors that depend on something installed.
+type Available interface {
+	// Available returns nil, or a *spec.Error that says what is missing.
+	Available() error
 }
 
 // HeadSize is how many of a file's first bytes Claim sees.

@@ -25,6 +25,7 @@ type child struct {
 	cmd    *exec.Cmd
 	conn   *net.UnixConn
 	stderr *tail
+	memory int64 // that a request may use
 	served int
 	busy   time.Duration
 }
@@ -69,9 +70,9 @@ func startWith(conf Config, attr *syscall.SysProcAttr) (*child, error) {
 		return nil, err
 	}
 	defer peer.Close()
-	c := &child{conn: conn, stderr: new(tail)}
-	c.cmd = exec.Command(exe, childArg, strconv.FormatInt(conf.Memory, 10))
-	c.cmd.Env = []string{"GOMAXPROCS=1", "GOTRACEBACK=single", "GOMEMLIMIT=" + strconv.FormatInt(conf.Memory+32<<20, 10)}
+	c := &child{conn: conn, stderr: new(tail), memory: conf.Memory}
+	c.cmd = exec.Command(exe, childArg, strconv.FormatInt(conf.Memory, 10), strconv.FormatInt(int64(conf.CPU), 10))
+	c.cmd.Env = []string{"GOMAXPROCS=1", "GOTRACEBACK=single", "GOMEMLIMIT=" + strconv.FormatInt(conf.Memory+8<<20, 10)}
 	c.cmd.Dir = "/"
 	c.cmd.Stderr = c.stderr
 	c.cmd.ExtraFiles = []*os.File{peer}
@@ -128,13 +129,25 @@ func (c *child) do(ctx context.Context, request []byte, file *os.File) ([]byte, 
 // spent says that the child is due for replacement, well before its limit of
 // processor time.
 func (c *child) spent(conf Config) bool {
-	return c.served >= conf.Requests || c.busy > cpuSeconds/2*time.Second
+	return c.served >= conf.Requests || c.busy > lifetime
 }
+
+// lifetime is how long a child works before it is replaced.
+const lifetime = time.Minute
 
 // end lets an idle child go.
 func (c *child) end() {
 	c.conn.Close()
 	c.cmd.Process.Kill()
+	c.cmd.Wait()
+}
+
+// wait ends a child that broke off the exchange. One that has closed its end is
+// about to say how it ended, so it gets a moment.
+func (c *child) wait() {
+	c.conn.Close()
+	stop := time.AfterFunc(time.Second, func() { c.cmd.Process.Kill() })
+	defer stop.Stop()
 	c.cmd.Wait()
 }
 
@@ -148,12 +161,15 @@ func (c *child) peak() int64 {
 
 // bury ends a child that failed and says why it did.
 func (c *child) bury(ctx context.Context, err error) error {
-	c.end()
+	c.wait()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if bytes.Contains(c.stderr.bytes(), []byte("out of memory")) || bytes.Contains(c.stderr.bytes(), []byte("cannot allocate memory")) {
-		return ErrMemory
+	if c.cmd.ProcessState.ExitCode() == cpuExit {
+		return ErrCPU
+	}
+	if c.peak() > c.memory || bytes.Contains(c.stderr.bytes(), []byte("out of memory")) {
+		return ErrMemory // the runtime dies in many ways when the kernel gives it no more
 	}
 	return fmt.Errorf("%w: %v", ErrDied, c.cmd.ProcessState)
 }

@@ -7,6 +7,7 @@ package sandbox
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +20,7 @@ const (
 )
 
 // confine limits this process for good. It fails rather than serve unconfined.
-func confine(memory int64) error {
+func confine(memory int64, cpu time.Duration) error {
 	limits := []struct {
 		resource int
 		value    uint64
@@ -27,7 +28,7 @@ func confine(memory int64) error {
 		{unix.RLIMIT_CORE, 0},
 		{unix.RLIMIT_FSIZE, 0},
 		{unix.RLIMIT_NOFILE, files},
-		{unix.RLIMIT_CPU, cpuSeconds},
+		{unix.RLIMIT_CPU, uint64((2*lifetime + cpu) / time.Second)},
 		{unix.RLIMIT_DATA, uint64(memory) + overhead},
 		{unix.RLIMIT_AS, uint64(memory) + addresses},
 	}

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"time"
 )
 
 // A Handler answers one request in the child. The file is the one that the
@@ -22,9 +23,10 @@ type Handler func(request []byte, file *os.File) []byte
 
 // Config equips a Pool. Zero fields take the defaults.
 type Config struct {
-	Children int   // processes at a time; one per processor
-	Memory   int64 // bytes of data that a request may use; 224 MiB
-	Requests int   // served by one child before it is replaced; 256
+	Children int           // processes at a time; one per processor
+	Memory   int64         // bytes of data that a request may use; 224 MiB
+	CPU      time.Duration // processor time that a request may use; 10 s
+	Requests int           // served by one child before it is replaced; 256
 	Log      *slog.Logger
 }
 
@@ -34,6 +36,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Memory <= 0 {
 		c.Memory = 224 << 20
+	}
+	if c.CPU <= 0 {
+		c.CPU = 10 * time.Second
 	}
 	if c.Requests <= 0 {
 		c.Requests = 256
@@ -47,12 +52,16 @@ func (c Config) withDefaults() Config {
 // Errors of Pool.Do that callers decide on.
 var (
 	ErrMemory = errors.New("the child ran out of memory")
+	ErrCPU    = errors.New("the child ran out of processor time")
 	ErrDied   = errors.New("the child died")
 	ErrClosed = errors.New("the pool is closed")
 )
 
 // maxMessage bounds a request and a response.
 const maxMessage = 16 << 20
+
+// cpuExit is the exit status of a child whose request took too long.
+const cpuExit = 24
 
 // childArg is the hidden argument that makes the program a child.
 const childArg = "__media-child"

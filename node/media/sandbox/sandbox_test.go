@@ -51,6 +51,9 @@ func handle(req []byte, file *os.File) []byte {
 				return nil
 			}
 		}
+	case "work":
+		for began := time.Now(); time.Since(began) < 20*time.Millisecond; {
+		}
 	case "exit":
 		os.Exit(3)
 	case "crash":
@@ -173,6 +176,19 @@ func TestTheEndOfTheContextKillsTheChild(t *testing.T) {
 	}
 	if do(t, p, "pid") == first {
 		t.Fatal("the child lives")
+	}
+}
+
+func TestProcessorTimeIsLimited(t *testing.T) {
+	p := newPool(t, sandbox.Config{Children: 1, CPU: 200 * time.Millisecond})
+	if _, err := p.Do(context.Background(), []byte("spin"), tempFile(t, "")); !errors.Is(err, sandbox.ErrCPU) {
+		t.Fatal(err)
+	}
+	for range 30 { // the limit is of one request, not of all together
+		do(t, p, "work")
+	}
+	if s := p.Stats(); s.Started != 2 || s.Failed != 1 {
+		t.Fatalf("%+v", s)
 	}
 }
 

@@ -255,7 +255,7 @@ func TestTicks(t *testing.T) {
 	tune := func(cfg *Config) {
 		cfg.Now = func() time.Time { return time.Now().Add(skew) }
 		cfg.DeadlineDue = func(now time.Time) bool {
-			if now.Sub(time.Now()) < skew {
+			if time.Until(now) < skew {
 				t.Error("the deadline was asked about at another clock's time")
 			}
 			return due.Load()

@@ -219,7 +219,6 @@ func TestReopenedStoreAnswersTheSame(t *testing.T) {
 	before := s.Head()
 	closeStore(t, s)
 	s = open(t, fs)
-	defer closeStore(t, s)
 	after := s.Head()
 	if after.Root != before.Root || after.Size != before.Size || after.Applied.Index != 20 || string(after.Applied.Conf) != "conf" {
 		t.Fatalf("reopened at %+v, closed at %+v", after, before)
@@ -229,7 +228,7 @@ func TestReopenedStoreAnswersTheSame(t *testing.T) {
 	}
 	change(t, s, 21, newAddition(99, sha(99)).list) // the trees go on from what was loaded
 	closeStore(t, s)
-	s = open(t, fs)
+	closeStore(t, open(t, fs))
 }
 
 // A crash loses at most what came after the last Sync, and never a part of a batch.
@@ -380,8 +379,7 @@ func TestErasedValuesAreGoneAndTheLogStays(t *testing.T) {
 		}
 	}
 	closeStore(t, s)
-	s = open(t, fs)
-	closeStore(t, s)
+	closeStore(t, open(t, fs))
 }
 
 // A replica that comes after an erasure counts what it cannot hold, and knows its

@@ -4,10 +4,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -63,6 +65,9 @@ func runNode(ctx context.Context, dir string, conf *config.Config, log *slog.Log
 		Dir: dir, Listen: conf.Listen, HTTP: conf.HTTP, Peers: conf.Peers,
 		Profile: conf.Profile, MaxFileBytes: conf.MaxFileBytes, Logger: log,
 	})
+	if errors.Is(err, syscall.EAGAIN) { // the lock of the database
+		return usage("another process, perhaps a running node, uses %s", dir)
+	}
 	if err != nil {
 		return err
 	}

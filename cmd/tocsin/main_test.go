@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tocsin-db/tocsin/node/media"
+	"github.com/tocsin-db/tocsin/node/trial"
+)
+
+func TestMain(m *testing.M) {
+	media.RunChild()
+	testscript.Main(m, map[string]func(){"tocsin": main})
+}
+
+// patience bounds everything that a script waits for.
+const patience = 30 * time.Second
+
+// TestScripts runs the program as users do. Beside the usual commands, scripts
+// have these:
+//
+//	exits CODE COMMAND...   the command ends with exactly this code
+//	await COMMAND...        the command is repeated until it ends with 0
+//	awaits CODE COMMAND...  or with this code
+//	json PATH WANT          the value in the JSON on stdout; "len" ends a path in a list,
+//	                        WANT "-" is absence
+//	keep NAME [PATH]        put stdout, or a value in it, in the environment
+func TestScripts(t *testing.T) {
+	testscript.Run(t, params("testdata/script", setup))
+}
+
+// TestConsortium runs scripts against the nodes of three members. They run one
+// after the other on the same consortium.
+func TestConsortium(t *testing.T) {
+	dir, err := os.MkdirTemp("", "tocsin") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c, err := trial.Found(ctx, trial.Options{Dir: dir, Members: 3, Logger: quiet(), Fatal: func(who string, err error) {
+		t.Errorf("the node of %s failed: %v", who, err)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	p := params("testdata/consortium", func(env *testscript.Env) error {
+		for _, m := range c.Members {
+			env.Setenv(strings.ToUpper(m.ID), m.Dir)
+		}
+		return setup(env)
+	})
+	testscript.Run(t, p)
+}
+
+func params(dir string, setup func(*testscript.Env) error) testscript.Params {
+	return testscript.Params{
+		Dir: dir, Setup: setup, RequireExplicitExec: true, RequireUniqueNames: true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":  cmdExits,
+			"await":  func(ts *testscript.TestScript, neg bool, args []string) { awaitCode(ts, 0, args) },
+			"awaits": func(ts *testscript.TestScript, neg bool, args []string) { awaitCode(ts, number(ts, args[0]), args[1:]) },
+			"json":   cmdJSON,
+			"keep":   cmdKeep,
+		},
+	}
+}
+
+// setup puts pictures into the script's folder and free ports into its
+// environment.
+func setup(env *testscript.Env) error {
+	var errs []error
+	for name, from := range map[string]string{
+		"picture.png": "exact/aaa-orig-512x384.png", "near.jpg": "decoded/shrink-a-lot.jpg",
+		"other.png": "exact/c-500x333.png", "poor.png": "exact/small-224x399.png",
+	} {
+		data, err := os.ReadFile(filepath.Join("../../spec/pdq/testdata", from))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(env.Cd, name), data, 0o644)
+		}
+		if name == "picture.png" && err == nil {
+			err = os.WriteFile(filepath.Join(env.Cd, "broken.png"), data[:len(data)/2], 0o644)
+		}
+		errs = append(errs, err)
+	}
+	env.Setenv("TOCSIN_HTTP", "") // nodes of scripts that run side by side have no address in common
+	for _, name := range []string{"PORT1", "PORT2", "PORT3"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		env.Setenv(name, fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// code runs a command and returns how it ended.
+func code(ts *testscript.TestScript, args []string) int {
+	err := ts.Exec(args[0], args[1:]...)
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	}
+	ts.Fatalf("running %v: %v", args, err)
+	return -1
+}
+
+func number(ts *testscript.TestScript, s string) int {
+	n, err := strconv.Atoi(s)
+	ts.Check(err)
+	return n
+}
+
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	if want, got := number(ts, args[0]), code(ts, args[1:]); neg || got != want {
+		ts.Fatalf("%v ended with %d, want %d", args[1:], got, want)
+	}
+}
+
+func awaitCode(ts *testscript.TestScript, want int, args []string) {
+	deadline := time.After(patience)
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		got := code(ts, args)
+		if got == want {
+			return
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("%v still ends with %d, want %d", args, got, want)
+		case <-again.C:
+		}
+	}
+}
+
+// value finds a value on the way of a path such as matches.0.state.
+func value(ts *testscript.TestScript, path string) (string, bool) {
+	var v any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &v))
+	for _, step := range strings.Split(path, ".") {
+		switch at := v.(type) {
+		case map[string]any:
+			next, ok := at[step]
+			if !ok {
+				return "", false
+			}
+			v = next
+		case []any:
+			i, err := strconv.Atoi(step)
+			if step == "len" {
+				return fmt.Sprint(len(at)), true
+			}
+			if err != nil || i >= len(at) {
+				return "", false
+			}
+			v = at[i]
+		default:
+			return "", false
+		}
+	}
+	if s, ok := v.(string); ok {
+		return s, true
+	}
+	b, err := json.Marshal(v)
+	ts.Check(err)
+	return string(b), true
+}
+
+func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: json PATH WANT")
+	}
+	got, ok := value(ts, args[0])
+	if !ok {
+		got = "-"
+	}
+	if (got == args[1]) == neg {
+		ts.Fatalf("%s is %q, want %q (not: %v)", args[0], got, args[1], neg)
+	}
+}
+
+func cmdKeep(ts *testscript.TestScript, _ bool, args []string) {
+	v := strings.TrimSpace(ts.ReadFile("stdout"))
+	if len(args) > 1 {
+		var ok bool
+		if v, ok = value(ts, args[1]); !ok {
+			ts.Fatalf("there is nothing at %s", args[1])
+		}
+	}
+	ts.Setenv(args[0], v)
+}

@@ -119,7 +119,7 @@ func (n *Node) openIdentity(context.Context) (err error) {
 	if n.genesis, err = identity.LoadGenesis(n.cfg.Dir); err != nil {
 		return err
 	}
-	n.signer = &signer{org: n.id.Organisation, key: n.id.Op, origin: n.genesis.Genesis.Origin(), now: n.cfg.Now}
+	n.signer = &signer{org: n.id.Organisation, key: n.id.Op, origin: n.genesis.Genesis.Origin()}
 	n.invites, err = loadInvitations(n.cfg.Dir, n.directory)
 	return err
 }
@@ -133,7 +133,7 @@ func (n *Node) openStore(context.Context) (err error) {
 		return err
 	}
 	n.onStop(func(context.Context) error { return n.store.Close() })
-	n.replica = &replica{store: n.store, log: n.log, changed: n.refresh, now: n.cfg.Now}
+	n.replica = &replica{store: n.store, log: n.log, changed: n.refresh}
 	if err := n.replica.found(n.genesis.Genesis); err != nil {
 		return err
 	}

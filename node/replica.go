@@ -25,8 +25,6 @@ type replica struct {
 	// changed is called after every commit, when the state of organisations may
 	// have changed.
 	changed func()
-	now     func() time.Time
-	synced  time.Time // when a reader last made its store durable; of Append alone
 	// checked holds what this node, leading, has decoded and checked already and
 	// proposed, by id of the operation.
 	checked sync.Map // spec.Hash → *checkedSubmission

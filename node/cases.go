@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tocsin-db/tocsin/consensus/governance"
 	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/spec"
 )
@@ -80,36 +81,29 @@ func (n *Node) summary(id spec.Hash) (api.CaseSummary, *spec.Case, error) {
 	if err := spec.Decode(b, &c); err != nil {
 		return api.CaseSummary{}, nil, err
 	}
-	votes, err := n.votes(id)
-	if err != nil {
-		return api.CaseSummary{}, nil, err
-	}
 	self := n.id.Organisation.ID
 	s := api.CaseSummary{
 		ID: id, Kind: caseKind(c.Kind), State: spec.OutcomeName(c.Outcome), Organisation: c.Org, Reason: c.Reason,
 		Opened: logTime(c.OpenedMS), Deadline: logTime(c.DeadlineMS), Need: int(c.Need),
-		Items: len(c.Items), Entry: c.Entry, MayVote: c.Open() && slices.Contains(c.Electorate, self),
+		Items: int(c.Items), Signals: int(c.Signals), Entry: c.Entry,
+		Yes: int(c.Yes), No: int(c.No), Abstain: int(c.Abstain),
 	}
+	if c.Kind == spec.KindMembership {
+		s.Candidate = c.Subject
+	}
+	electorate, err := governance.Electorate(n.store, &c)
+	if err != nil {
+		return api.CaseSummary{}, nil, err
+	}
+	s.MayVote = c.Open() && slices.Contains(electorate, self)
 	if !c.Open() {
 		s.Decided = logTime(c.DecidedMS)
 	}
-	for i := range c.Items {
-		s.Signals += c.Items[i].Signals()
+	ballot, err := n.store.Record(spec.VoteKey(id, self))
+	if err != nil {
+		return api.CaseSummary{}, nil, err
 	}
-	for _, o := range c.Enrol {
-		s.Candidate = o.ID
-	}
-	for _, v := range votes {
-		s.Voted = s.Voted || v.Organisation == self
-		switch v.Choice {
-		case spec.Approve:
-			s.Yes++
-		case spec.Reject:
-			s.No++
-		default:
-			s.Abstain++
-		}
-	}
+	s.Voted = ballot != nil
 	return s, &c, nil
 }
 
@@ -150,12 +144,25 @@ func (n *Node) Case(_ context.Context, id spec.Hash, reveal bool) (api.Case, err
 	if err != nil {
 		return api.Case{}, err
 	}
-	out := api.Case{CaseSummary: s, Electorate: c.Electorate, LogIndex: c.Index, DecidedAt: c.Decided}
+	out := api.Case{CaseSummary: s, LogIndex: c.Index, DecidedAt: c.Decided}
+	if out.Electorate, err = governance.Electorate(n.store, c); err != nil {
+		return out, err
+	}
 	if out.Votes, err = n.votes(id); err != nil {
 		return out, err
 	}
-	for i := range c.Enrol {
-		out.Enrol = &c.Enrol[i]
+	body, err := governance.Content(n.store, id, c)
+	if err != nil {
+		return out, err
+	}
+	var items []spec.Item
+	switch b := body.(type) {
+	case *spec.Proposal:
+		items = b.Items
+	case *spec.Membership:
+		for i := range b.Card {
+			out.Enrol = &b.Card[i]
+		}
 	}
 	o, err := n.store.Opening(id)
 	if err != nil {
@@ -165,9 +172,9 @@ func (n *Node) Case(_ context.Context, id spec.Hash, reveal bool) (api.Case, err
 		out.Text = o.Texts[0].Text
 	}
 	first := 0
-	for i := range c.Items {
-		item := api.Item{Labels: c.Items[i].Labels, Counts: c.Items[i].Counts}
-		count := c.Items[i].Signals()
+	for i := range items {
+		item := api.Item{Labels: items[i].Labels, Counts: items[i].Counts}
+		count := items[i].Signals()
 		if b, err := n.store.Record(spec.EntryKey(spec.EntryID(id, i))); err != nil {
 			return out, err
 		} else if b != nil {

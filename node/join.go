@@ -90,7 +90,7 @@ func (n *Node) askFor(ctx context.Context, from p2p.PeerID, card *spec.Organisat
 		return spec.Errorf(spec.CodeEnrolled, "an organisation of this id is enrolled already")
 	}
 	if a.Case.IsZero() {
-		out, err := n.submit(ctx, &spec.Membership{Action: spec.ActionEnrol, Organisation: *card}, nil)
+		out, err := n.submit(ctx, spec.Enrolment(*card), nil)
 		if err != nil {
 			return err
 		}

@@ -70,6 +70,15 @@ func Decode(data []byte, v any) error {
 	return nil
 }
 
+// DecodeStored is Decode for records that this node encoded itself and that its
+// roots commit to: it need not ask whether they are canonical.
+func DecodeStored(data []byte, v any) error {
+	if err := decMode.Unmarshal(data, v); err != nil {
+		return Errorf(CodeMalformed, "not a record of %T", v)
+	}
+	return nil
+}
+
 // Hash is a SHA-256 digest: the id of operations, cases and entries.
 type Hash [sha256.Size]byte
 

@@ -85,7 +85,9 @@ func FuzzRecords(f *testing.F) {
 
 func records() []any {
 	return []any{
-		new(spec.GenesisRecord), new(spec.Policy), new(spec.Clock), new(spec.OrgRecord), new(spec.SeqRecord), new(spec.Case),
-		new(spec.VoteRecord), new(spec.Entry), new(spec.LiveMeta), new(spec.Outcome),
+		new(spec.GenesisRecord), new(spec.Policy), new(spec.Clock), new(spec.Taxonomy), new(spec.AwaitedRecord),
+		new(spec.OrgRecord), new(spec.FormerRecord), new(spec.BarRecord), new(spec.ReadyRecord), new(spec.ReceiptRecord),
+		new(spec.ActionRecord), new(spec.MarksRecord), new(spec.SeqRecord), new(spec.ReviewRecord), new(spec.QuotaRecord),
+		new(spec.Case), new(spec.VoteRecord), new(spec.Admission), new(spec.Entry), new(spec.LiveMeta), new(spec.Outcome),
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
+	"slices"
 
 	"filippo.io/edwards25519"
 )
@@ -127,7 +128,7 @@ func (g *Genesis) Check() error {
 
 func (g *Genesis) checkOrganisations() error {
 	keys := map[PublicKey]bool{}
-	last, members := "", 0
+	last, members := "", []string{}
 	for i := range g.Organisations {
 		o := &g.Organisations[i]
 		if err := o.Check(); err != nil {
@@ -138,7 +139,7 @@ func (g *Genesis) checkOrganisations() error {
 		}
 		last = o.ID
 		if o.Role == RoleMember {
-			members++
+			members = append(members, o.ID)
 		}
 		for _, k := range []PublicKey{o.OpKey, o.CosignKey, o.Libp2pKey} {
 			if keys[k] {
@@ -147,8 +148,13 @@ func (g *Genesis) checkOrganisations() error {
 			keys[k] = true
 		}
 	}
-	if members == 0 {
+	if len(members) == 0 {
 		return Errorf(CodeGenesis, "a consortium has at least one member")
+	}
+	for _, id := range g.Policy.Sequencers {
+		if !slices.Contains(members, id) {
+			return Errorf(CodeGenesis, "a sequencer is a member")
+		}
 	}
 	return nil
 }

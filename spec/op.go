@@ -17,7 +17,16 @@ const (
 	KindProposal   uint64 = 1
 	KindVote       uint64 = 2
 	KindDispute    uint64 = 3
+	KindWithdraw   uint64 = 4
 	KindMembership uint64 = 5
+	KindKey        uint64 = 6
+	KindPolicy     uint64 = 7
+	KindReady      uint64 = 8
+	KindRecover    uint64 = 9 // reserved: not decoded yet
+	KindReceipt    uint64 = 10
+	KindTaxonomy   uint64 = 11
+	KindAllow      uint64 = 12
+	KindAction     uint64 = 13
 )
 
 // An Op is a request of an organisation to change the shared state:
@@ -120,29 +129,12 @@ func ParseEnvelope(data []byte) (*Signed, error) {
 	if s.Op.Version != OpVersion {
 		return nil, Errorf(CodeVersion, "operation version %d is not known here", s.Op.Version)
 	}
-	body, err := newBody(s.Op.Kind)
+	body, err := DecodeBody(s.Op.Kind, s.Op.Body)
 	if err != nil {
 		return nil, err
 	}
-	if err := Decode(s.Op.Body, body); err != nil {
-		return nil, err
-	}
 	s.Body = body
-	return s, body.Check()
-}
-
-func newBody(kind uint64) (Body, error) {
-	switch kind {
-	case KindProposal:
-		return new(Proposal), nil
-	case KindVote:
-		return new(Vote), nil
-	case KindDispute:
-		return new(Dispute), nil
-	case KindMembership:
-		return new(Membership), nil
-	}
-	return nil, Errorf(CodeKind, "operation kind %d is not known here", kind)
+	return s, nil
 }
 
 // Verify reports whether the signature is that of key for this consortium. It is
@@ -164,6 +156,12 @@ func LeafHash(leaf []byte) Hash {
 	h.Write([]byte{0})
 	h.Write(leaf)
 	return Hash(h.Sum(nil))
+}
+
+// ReviewID names the case that the rules open against an entry in whose decision a
+// revoked key took part.
+func ReviewID(revocation, entry Hash) Hash {
+	return hashOf("tocsin.review.v1", revocation, entry)
 }
 
 // EntryID names the entry that an item of an addition becomes.

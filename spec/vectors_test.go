@@ -209,6 +209,10 @@ func leafOf(l spec.Leaf) ([]byte, error) {
 		return envelopeOf(l.Signed)
 	case l.Tick != nil:
 		return spec.Encode(l.Tick)
+	case l.Admission != nil:
+		return spec.Encode(l.Admission)
+	case l.Notice != nil:
+		return spec.Encode(l.Notice)
 	case l.Decision != nil:
 		return spec.Encode(l.Decision)
 	default:

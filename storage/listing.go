@@ -5,6 +5,7 @@ package storage
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/tocsin-db/tocsin/spec"
 )
@@ -51,17 +52,19 @@ func (t *Tx) List(l spec.Listing) error {
 	if err != nil {
 		return err
 	}
-	withheld := l.Count
+	withheld := l.Count - len(l.Off)
 	if o != nil {
 		if l.First < 0 || l.Count < 0 || l.First+l.Count > len(o.Signals) {
 			return fmt.Errorf("listing signals %d to %d of an opening of %d", l.First, l.First+l.Count, len(o.Signals))
 		}
 		withheld = 0
 		for i := range o.Signals[l.First : l.First+l.Count] {
-			s := &o.Signals[l.First+i]
-			if s.Erased {
+			s, off := &o.Signals[l.First+i], slices.Contains(l.Off, uint64(i))
+			if s.Erased && off {
+				continue
+			} else if s.Erased {
 				withheld++
-			} else if err := t.listOne(s, l.Meta.Entry, meta, l.Live); err != nil {
+			} else if err := t.listOne(s, l.Meta.Entry, meta, l.Live && !off); err != nil {
 				return err
 			}
 		}
@@ -90,6 +93,7 @@ func (t *Tx) listOne(o *spec.Opened, entry spec.Hash, meta []byte, live bool) er
 	t.dirty[0][t.d.live.bucketOf(s.k)] = struct{}{}
 	switch {
 	case live:
+		t.touched[s.k] = struct{}{}
 		if before == nil {
 			t.counts.Live++
 			t.note(s, true)

@@ -83,3 +83,15 @@ func eachRecordFrom(r pebble.Reader, prefix, from []byte, fn func(key, value []b
 	}
 	return it.Error()
 }
+
+// countUnder returns how many keys begin with prefix.
+func countUnder(r pebble.Reader, prefix []byte) (n int, err error) {
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	if err != nil {
+		return 0, err
+	}
+	for it.First(); it.Valid(); it.Next() {
+		n++
+	}
+	return n, errors.Join(it.Error(), it.Close())
+}

@@ -188,6 +188,18 @@ func (s *Store) RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool
 	return s.read(func(d *database) error { return eachRecordFrom(d.pebble, prefix, from, fn) })
 }
 
+// Listed returns how many live entries list the signal of key k.
+func (s *Store) Listed(k spec.Hash) (n int, err error) {
+	err = s.read(func(d *database) error {
+		if !d.exact.Has((*[32]byte)(&k)) {
+			return nil
+		}
+		n, err = countUnder(d.pebble, livePrefix(k))
+		return err
+	})
+	return n, err
+}
+
 // Find returns the log index of the operation with this id.
 func (s *Store) Find(id spec.Hash) (index uint64, found bool, err error) {
 	err = s.read(func(d *database) error {

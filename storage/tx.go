@@ -26,7 +26,8 @@ type Tx struct {
 	dirty   [2]map[uint32]struct{} // buckets of the live tree and of the rules' tree
 	added   []*liveSignal
 	removed []*liveSignal
-	held    spec.Hash // operation whose opening is decoded in opening
+	touched map[spec.Hash]struct{} // keys of signals that became live
+	held    spec.Hash              // operation whose opening is decoded in opening
 	opening *spec.Opening
 	done    bool
 }
@@ -43,7 +44,7 @@ func (s *Store) Begin() (*Tx, error) {
 	}
 	return &Tx{
 		s: s, d: s.db, batch: s.db.pebble.NewIndexedBatch(), edge: s.db.edge.Clone(), counts: s.db.counts,
-		dirty: [2]map[uint32]struct{}{{}, {}},
+		dirty: [2]map[uint32]struct{}{{}, {}}, touched: map[spec.Hash]struct{}{},
 	}, nil
 }
 
@@ -143,6 +144,20 @@ func (t *Tx) Record(key []byte) ([]byte, error) { return get(t.batch, recordKey(
 // Records calls fn with the records under prefix as changed so far.
 func (t *Tx) Records(prefix []byte, fn func(key, value []byte) bool) error {
 	return eachRecord(t.batch, prefix, fn)
+}
+
+// RecordsFrom is Records beginning at the first key that is not less than from.
+func (t *Tx) RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool) error {
+	return eachRecordFrom(t.batch, prefix, from, fn)
+}
+
+// Listed returns how many live entries list the signal of key k, as changed so
+// far.
+func (t *Tx) Listed(k spec.Hash) (int, error) {
+	if _, touched := t.touched[k]; !touched && !t.d.exact.Has((*[32]byte)(&k)) {
+		return 0, nil
+	}
+	return countUnder(t.batch, livePrefix(k))
 }
 
 // Find returns the log index of an operation.

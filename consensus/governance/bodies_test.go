@@ -4,6 +4,4 @@ package governance_test
 
 import "github.com/tocsin-db/tocsin/spec"
 
-func enrolment(o spec.Organisation) *spec.Membership {
-	return &spec.Membership{Action: spec.ActionEnrol, Organisation: o}
-}
+func enrolment(o spec.Organisation) *spec.Membership { return spec.Enrolment(o) }

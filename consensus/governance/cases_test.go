@@ -42,7 +42,9 @@ func TestAVoteCountsOnceAndCanBeChanged(t *testing.T) {
 	c.wantCase(id, "open")
 	c.vote("m01", id, spec.Reject)
 	c.vote("m02", id, spec.Approve)
-	c.wantCase(id, "open")
+	if k := c.wantCase(id, "open"); k.Yes != 2 || k.No != 1 {
+		t.Fatalf("%d approve and %d reject, want 2 and 1", k.Yes, k.No)
+	}
 	c.vote("m01", id, spec.Approve)
 	c.wantCase(id, "accepted")
 	c.refuse(spec.CodeCaseClosed, "m03", &spec.Vote{Case: id, Choice: spec.Reject}, nil)

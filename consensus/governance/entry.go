@@ -29,21 +29,31 @@ type Ledger interface {
 	Roots() (spec.Roots, error)
 }
 
-// maxDue bounds how many cases lapse in one raft entry; the rest lapse in the
-// next, which a due deadline brings at once.
-const maxDue = 1000
-
 // Init writes the founding state into an empty ledger.
 func Init(l Ledger, g *spec.Genesis) error {
 	if err := g.Check(); err != nil {
 		return err
 	}
 	v := newView(l)
-	v.put(spec.GenesisKey, &spec.GenesisRecord{Origin: g.Origin(), Hash: g.Hash()})
-	v.put(spec.PolicyKey, &g.Policy)
-	v.put(spec.ClockKey, &spec.Clock{})
+	v.now = new(spec.Clock)
+	terms := spec.DefaultTaxonomy()
+	err := v.put(spec.GenesisKey, &spec.GenesisRecord{Origin: g.Origin(), Hash: g.Hash()})
+	if err == nil {
+		err = v.put(spec.TaxonomyKey, &terms)
+	}
 	for i := range g.Organisations {
-		v.put(spec.OrgKey(g.Organisations[i].ID), &spec.OrgRecord{Organisation: g.Organisations[i]})
+		if err == nil {
+			err = v.put(spec.OrgKey(g.Organisations[i].ID), &spec.OrgRecord{Organisation: g.Organisations[i]})
+		}
+		if g.Organisations[i].Role == spec.RoleMember {
+			v.now.Members++
+		}
+	}
+	if err == nil {
+		err = setPolicy(v, &g.Policy)
+	}
+	if err != nil {
+		return err
 	}
 	return carryOut(l, &v.effects)
 }
@@ -84,7 +94,9 @@ func Verify(st State, p *Parsed) error {
 	if found, err := load(st, spec.OrgKey(p.Op.Op.Org), &org); err != nil || !found {
 		return err
 	}
-	p.Op.Verify(genesis.Origin, org.Organisation.OpKey)
+	if key, err := keyNamed(&org, p.Op.Op.Key); err == nil {
+		p.Op.Verify(genesis.Origin, key)
+	}
 	return nil
 }
 
@@ -94,7 +106,7 @@ func Check(st State, p *Parsed) error {
 	if p.Err != nil {
 		return p.Err
 	}
-	_, err := Apply(st, p.Op, p.Opening, false)
+	_, err := Apply(st, p.Op, Beside{Opening: p.Opening})
 	return err
 }
 
@@ -112,7 +124,7 @@ func ApplyEntry(l Ledger, stampMS uint64, submissions []Parsed) ([]spec.Outcome,
 	for i, p := range submissions {
 		err := p.Err
 		if err == nil {
-			err = applyOne(l, p.Op, p.Opening, false, &out[i])
+			err = applyOne(l, p.Op, Beside{Opening: p.Opening}, &out[i])
 		}
 		if err := refuse(&out[i], err); err != nil {
 			return nil, err
@@ -136,7 +148,7 @@ func refuse(out *spec.Outcome, err error) error {
 
 // applyOne applies an operation and its effects. An operation that stands in the
 // log already has the outcome that it had.
-func applyOne(l Ledger, op *spec.Signed, opening *spec.Opening, attested bool, out *spec.Outcome) error {
+func applyOne(l Ledger, op *spec.Signed, b Beside, out *spec.Outcome) error {
 	out.ID = op.ID
 	index, found, err := l.Find(op.ID)
 	if err != nil {
@@ -146,7 +158,7 @@ func applyOne(l Ledger, op *spec.Signed, opening *spec.Opening, attested bool, o
 		out.Index = index
 		return nil
 	}
-	eff, err := Apply(l, op, opening, attested)
+	eff, err := Apply(l, op, b)
 	if err != nil {
 		return err
 	}
@@ -155,7 +167,7 @@ func applyOne(l Ledger, op *spec.Signed, opening *spec.Opening, attested bool, o
 		return err
 	}
 	if eff.Hold {
-		if err := l.Hold(op.ID, opening); err != nil {
+		if err := l.Hold(op.ID, b.Opening); err != nil {
 			return err
 		}
 	}
@@ -198,66 +210,6 @@ func carryOut(l Ledger, eff *Effects) error {
 type fault struct{ err error }
 
 func (f fault) Error() string { return f.err.Error() }
-
-// tick moves log time to the stamp, never back, and lets due cases lapse.
-func tick(l Ledger, stampMS uint64) error {
-	if stampMS == 0 {
-		return nil
-	}
-	v := newView(l)
-	var clock spec.Clock
-	if err := need(v, spec.ClockKey, &clock); err != nil {
-		return err
-	}
-	clock.TimeMS = max(clock.TimeMS, stampMS)
-	if err := v.put(spec.ClockKey, &clock); err != nil {
-		return err
-	}
-	if _, err := v.derive(&spec.Tick{Tag: spec.TagTick, TimeMS: clock.TimeMS}); err != nil {
-		return err
-	}
-	due, err := dueCases(v, clock.TimeMS)
-	if err != nil {
-		return err
-	}
-	for _, id := range due {
-		if err := lapse(v, id); err != nil {
-			return err
-		}
-	}
-	return carryOut(l, &v.effects)
-}
-
-func dueCases(st State, nowMS uint64) ([]spec.Hash, error) {
-	var ids []spec.Hash
-	err := st.Records(spec.DuePrefix, func(key, _ []byte) bool {
-		deadline, id, ok := spec.ParseDueKey(key)
-		if !ok || deadline > nowMS || len(ids) == maxDue {
-			return false
-		}
-		ids = append(ids, id)
-		return true
-	})
-	return ids, err
-}
-
-// DeadlineDue reports whether a case would lapse in a tick at nowMS.
-func DeadlineDue(st State, nowMS uint64) (bool, error) {
-	ids, err := dueCases(st, nowMS)
-	return len(ids) > 0, err
-}
-
-func lapse(v *view, id spec.Hash) error {
-	var c spec.Case
-	if err := need(v, spec.CaseKey(id), &c); err != nil {
-		return err
-	}
-	t, err := count(v, id, &c)
-	if err != nil {
-		return err
-	}
-	return conclude(v, id, &c, t, spec.OutcomeLapsed, nil)
-}
 
 // seal appends the StateRoot when the log has grown past start.
 func seal(l Ledger, start uint64) error {

@@ -50,9 +50,13 @@ func (m *memory) Size() uint64 { return uint64(len(m.log)) }
 func (m *memory) Record(key []byte) ([]byte, error) { return m.records[string(key)], nil }
 
 func (m *memory) Records(prefix []byte, fn func(key, value []byte) bool) error {
+	return m.RecordsFrom(prefix, prefix, fn)
+}
+
+func (m *memory) RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool) error {
 	var keys []string
 	for k := range m.records {
-		if strings.HasPrefix(k, string(prefix)) {
+		if strings.HasPrefix(k, string(prefix)) && k >= string(from) {
 			keys = append(keys, k)
 		}
 	}
@@ -63,6 +67,16 @@ func (m *memory) Records(prefix []byte, fn func(key, value []byte) bool) error {
 		}
 	}
 	return nil
+}
+
+func (m *memory) Listed(k spec.Hash) (int, error) {
+	n := 0
+	for at := range m.live {
+		if at.k == k {
+			n++
+		}
+	}
+	return n, nil
 }
 
 func (m *memory) Append(leaf []byte) error {
@@ -100,25 +114,28 @@ func (m *memory) List(l spec.Listing) error {
 		return err
 	}
 	delete(m.withheld, l.Meta.Entry)
-	o := m.openings[l.Case]
-	if o == nil {
-		if l.Live {
-			m.withheld[l.Meta.Entry] = l.Count
-		}
-		return nil
-	}
-	for _, s := range o.Signals[l.First : l.First+l.Count] {
-		at := place{s.Signal.Key(), l.Meta.Entry}
-		switch {
-		case s.Erased && l.Live:
-			m.withheld[l.Meta.Entry]++
-		case l.Live:
-			m.live[at] = liveSignal{s.Commitment(), meta, s.Signal}
-		case !s.Erased:
-			delete(m.live, at)
-		}
+	for i := range l.Count {
+		m.listOne(l, i, meta)
 	}
 	return nil
+}
+
+func (m *memory) listOne(l spec.Listing, i int, meta []byte) {
+	live := l.Live && !slices.Contains(l.Off, uint64(i))
+	o := m.openings[l.Case]
+	if o == nil || o.Signals[l.First+i].Erased {
+		if live {
+			m.withheld[l.Meta.Entry]++
+		}
+		return
+	}
+	s := o.Signals[l.First+i]
+	at := place{s.Signal.Key(), l.Meta.Entry}
+	if live {
+		m.live[at] = liveSignal{s.Commitment(), meta, s.Signal}
+	} else {
+		delete(m.live, at)
+	}
 }
 
 func (m *memory) Erase(e spec.Erasure) error {

@@ -39,13 +39,14 @@ func Replay(l Ledger, leaves [][]byte, openings map[spec.Hash]*spec.Opening) err
 	if err := holdEarlier(r, parsed, openings); err != nil {
 		return err
 	}
-	for _, leaf := range parsed {
+	for i, leaf := range parsed {
 		if leaf.Signed == nil {
 			continue
 		}
 		var out spec.Outcome
 		size := r.Size()
-		if err := applyOne(r, leaf.Signed, openings[leaf.Signed.ID], true, &out); err != nil {
+		b := Beside{Opening: openings[leaf.Signed.ID], Attested: true, Admission: parsed[i+1].Admission}
+		if err := applyOne(r, leaf.Signed, b, &out); err != nil {
 			return err
 		}
 		if r.Size() == size {
@@ -82,7 +83,10 @@ func holdEarlier(l Ledger, parsed []spec.Leaf, openings map[spec.Hash]*spec.Open
 		if !found || c.Kind != spec.KindProposal {
 			return spec.Errorf(spec.CodeMismatch, "an opening belongs to no addition")
 		}
-		p := spec.Proposal{Items: c.Items, Root: c.Root}
+		p, err := content(l, id, new(spec.Proposal))
+		if err != nil {
+			return err
+		}
 		if err := p.Matches(openings[id], true); err != nil {
 			return err
 		}

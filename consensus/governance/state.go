@@ -30,6 +30,10 @@ type State interface {
 	// Records calls fn with the records under prefix in the order of their keys
 	// until fn returns false. fn must not keep the slices.
 	Records(prefix []byte, fn func(key, value []byte) bool) error
+	// RecordsFrom is Records beginning at the first key that is not less than from.
+	RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool) error
+	// Listed returns how many live entries list the signal of key k.
+	Listed(k spec.Hash) (int, error)
 }
 
 // Effects are what an operation changes, in order.
@@ -50,6 +54,7 @@ type view struct {
 	effects Effects
 	index   map[string]int // into effects.Puts; never iterated
 	leaf    uint64         // index of the next leaf to be appended
+	now     *spec.Clock    // once it was read
 }
 
 func newView(st State) *view {
@@ -63,9 +68,14 @@ func (v *view) Record(key []byte) ([]byte, error) {
 	return v.State.Record(key)
 }
 
-// Records merges the pending puts with the state below.
+// Records implements State.
 func (v *view) Records(prefix []byte, fn func(key, value []byte) bool) error {
-	pending := v.pending(prefix)
+	return v.RecordsFrom(prefix, prefix, fn)
+}
+
+// RecordsFrom merges the pending puts with the state below.
+func (v *view) RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool) error {
+	pending := v.pending(prefix, from)
 	more := true
 	flush := func(until []byte) {
 		for more && len(pending) > 0 && (until == nil || bytes.Compare(pending[0].Key, until) < 0) {
@@ -75,7 +85,7 @@ func (v *view) Records(prefix []byte, fn func(key, value []byte) bool) error {
 			pending = pending[1:]
 		}
 	}
-	err := v.State.Records(prefix, func(key, value []byte) bool {
+	err := v.State.RecordsFrom(prefix, from, func(key, value []byte) bool {
 		flush(key)
 		replaced := len(pending) > 0 && bytes.Equal(pending[0].Key, key)
 		if more && !replaced {
@@ -89,11 +99,12 @@ func (v *view) Records(prefix []byte, fn func(key, value []byte) bool) error {
 	return err
 }
 
-// pending returns the puts under prefix in the order of their keys.
-func (v *view) pending(prefix []byte) []Put {
+// pending returns the puts under prefix, not less than from, in the order of their
+// keys.
+func (v *view) pending(prefix, from []byte) []Put {
 	var out []Put
 	for _, p := range v.effects.Puts {
-		if bytes.HasPrefix(p.Key, prefix) {
+		if bytes.HasPrefix(p.Key, prefix) && bytes.Compare(p.Key, from) >= 0 {
 			out = append(out, p)
 		}
 	}
@@ -138,7 +149,7 @@ func load(st State, key []byte, out any) (found bool, err error) {
 	if err != nil || b == nil {
 		return false, err
 	}
-	if err := spec.Decode(b, out); err != nil {
+	if err := spec.DecodeStored(b, out); err != nil {
 		return false, fmt.Errorf("%w: a record cannot be decoded: %v", ErrState, err)
 	}
 	return true, nil
@@ -149,6 +160,45 @@ func need(st State, key []byte, out any) error {
 	found, err := load(st, key, out)
 	if err == nil && !found {
 		err = fmt.Errorf("%w: a record that is always there is missing", ErrState)
+	}
+	return err
+}
+
+// clock returns the consortium's time and epoch as changed so far.
+func (v *view) clock() (*spec.Clock, error) {
+	if v.now == nil {
+		v.now = new(spec.Clock)
+		if err := need(v, spec.ClockKey, v.now); err != nil {
+			return nil, err
+		}
+	}
+	return v.now, nil
+}
+
+// setClock writes the clock that clock returned, after it was changed.
+func (v *view) setClock() error { return v.put(spec.ClockKey, v.now) }
+
+func policyOf(st State) (*spec.Policy, error) {
+	p := new(spec.Policy)
+	return p, need(st, spec.PolicyKey, p)
+}
+
+// each decodes the records under prefix one after the other into out and calls fn
+// until it fails or returns false.
+func each(st State, prefix []byte, out any, reset func(), fn func(key []byte) (bool, error)) error {
+	var bad error
+	err := st.Records(prefix, func(key, value []byte) bool {
+		reset()
+		if bad = spec.DecodeStored(value, out); bad != nil {
+			bad = fmt.Errorf("%w: a record cannot be decoded: %v", ErrState, bad)
+			return false
+		}
+		var more bool
+		more, bad = fn(key)
+		return more && bad == nil
+	})
+	if err == nil {
+		err = bad
 	}
 	return err
 }

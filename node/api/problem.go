@@ -34,6 +34,9 @@ var statuses = map[spec.Code]int{
 	spec.CodeWeakKey:    http.StatusBadRequest,
 	spec.CodeGenesis:    http.StatusBadRequest,
 	spec.CodeInvitation: http.StatusBadRequest,
+	spec.CodeReferral:   http.StatusBadRequest,
+	spec.CodePolicy:     http.StatusBadRequest,
+	spec.CodeIndex:      http.StatusBadRequest,
 	spec.CodeUsage:      http.StatusBadRequest,
 	spec.CodeCheckpoint: http.StatusBadRequest,
 	spec.CodeProof:      http.StatusBadRequest,
@@ -42,6 +45,8 @@ var statuses = map[spec.Code]int{
 	spec.CodeDenied:     http.StatusForbidden,
 	spec.CodeRole:       http.StatusForbidden,
 	spec.CodeElectorate: http.StatusForbidden,
+	spec.CodeNotOpener:  http.StatusForbidden,
+	spec.CodeBarred:     http.StatusForbidden,
 
 	spec.CodeNotFound: http.StatusNotFound,
 	spec.CodeCase:     http.StatusNotFound,
@@ -60,6 +65,9 @@ var statuses = map[spec.Code]int{
 	spec.CodeDisputed:   http.StatusConflict,
 	spec.CodeEnrolled:   http.StatusConflict,
 	spec.CodePending:    http.StatusConflict,
+	spec.CodeRevoked:    http.StatusConflict,
+	spec.CodeSeconded:   http.StatusConflict,
+	spec.CodeOutdated:   http.StatusConflict,
 	spec.CodeNotEnabled: http.StatusConflict,
 	spec.CodeNotFinal:   http.StatusConflict,
 
@@ -68,6 +76,8 @@ var statuses = map[spec.Code]int{
 	spec.CodeUnsupported: http.StatusUnsupportedMediaType,
 	extract.CodeDecoder:  http.StatusUnprocessableEntity,
 	extract.CodeTimeout:  http.StatusUnprocessableEntity,
+
+	spec.CodeQuota: http.StatusTooManyRequests,
 
 	spec.CodeBusy:        http.StatusServiceUnavailable,
 	spec.CodeNotLeader:   http.StatusServiceUnavailable,

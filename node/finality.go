@@ -159,3 +159,11 @@ func (n *Node) serveAlarm(_ context.Context, _ p2p.PeerID, _ string, req []byte)
 	n.raiseAlarm(e)
 	return nil, nil
 }
+
+// MayCosign says why this member does not cosign, or nil.
+func (n *Node) MayCosign() error {
+	if n.cosigner == nil {
+		return spec.Errorf(spec.CodeRole, "only a sequencer cosigns")
+	}
+	return n.cosigner.Refused()
+}

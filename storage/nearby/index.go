@@ -147,5 +147,5 @@ var defaultRowCap = func() uint32 {
 	if pages.Lazy {
 		return maxRows
 	}
-	return 1 << 16
+	return 1 << 15
 }()

@@ -19,7 +19,7 @@ type kernel struct {
 }
 
 const (
-	runsAhead  = 4
+	runsAhead  = 12
 	outMinimum = 2 * unitLanes
 )
 

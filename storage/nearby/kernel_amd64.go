@@ -30,6 +30,9 @@ func scanner(f scanFunc) func(*units, []run, []uint32) (int, int) {
 }
 
 func prefetchHeaders(d *directory, b int, q *row) {
+	if d.homes[b] != 0 {
+		return // few headers are read
+	}
 	prefetchHeadersAsm(&d.headers[b<<d.bits], int(q.band(b))>>(bandBits-d.bits), 1<<d.bits)
 }
 

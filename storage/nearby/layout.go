@@ -8,6 +8,7 @@ import "sync"
 type bandWork struct {
 	counts [1 << bandBits]uint32 // postings of each bucket, then the next position
 	items  []item
+	vacant []uint32 // homes of a band that nobody lives in
 }
 
 // item is a posting on its way: row number, value and lane.
@@ -30,30 +31,61 @@ func (w *bandWork) layOut(s *segment, b int, heap *sync.Mutex) {
 	s.countBand(b, shift, buckets)
 	w.partition(s, b, shift, buckets)
 
-	total := uint32(0)
-	for _, n := range buckets {
-		total += blockUnits(n)
-	}
-	heap.Lock()
-	unit := s.top
-	s.top += total
-	heap.Unlock()
-	s.clear(unit, total)
-
-	for i, n := range buckets {
-		size := codeFor(blockUnits(n))
-		d.headers[b<<d.bits|i] = uint32(newHeader(unit, size))
-		d.depth[b<<d.bits|i] = uint8(d.bits)
-		s.fillCounts(unit, n)
-		buckets[i] = unit * unitLanes
-		unit += unitsOf[size]
-	}
+	w.placeBlocks(s, d, b, buckets, heap)
 	for _, it := range w.items {
 		next := &buckets[it.value()>>shift]
 		s.setLanePlain(*next, it.lane())
 		s.setIDPlain(*next, it.id())
 		*next++
 	}
+}
+
+// placeBlocks takes the band's blocks and leaves in buckets where the postings
+// of each go. With homes, a bucket of several units leaves its home free.
+func (w *bandWork) placeBlocks(s *segment, d *directory, b int, buckets []uint32, heap *sync.Mutex) {
+	total, small := uint32(0), 0
+	for _, n := range buckets {
+		total += blockUnits(n)
+		if n <= unitLanes {
+			small++
+		}
+	}
+	homes := uint32(0)
+	if small >= len(buckets)-len(buckets)/8 {
+		homes = uint32(len(buckets))
+		total += homes - uint32(small)
+	}
+	heap.Lock()
+	unit := s.top
+	s.top += total
+	heap.Unlock()
+	s.clear(unit, total)
+	home, next := unit, unit+homes
+	if homes > 0 {
+		d.homes[b] = home
+	}
+	for i, n := range buckets {
+		size := codeFor(blockUnits(n))
+		at := &next
+		if homes > 0 && n <= unitLanes {
+			at = new(home + uint32(i))
+		} else if homes > 0 {
+			w.vacant = append(w.vacant, home+uint32(i))
+		}
+		h := newHeader(*at, size)
+		place := b<<d.bits | i
+		d.headers[place], d.depth[place] = uint32(h), uint8(d.bits)
+		d.leaveHome(b, place, h)
+		s.fillCounts(*at, n)
+		buckets[i] = *at * unitLanes
+		*at += unitsOf[size]
+	}
+	heap.Lock()
+	defer heap.Unlock()
+	for _, unit := range w.vacant {
+		s.release(unit, 1)
+	}
+	w.vacant = w.vacant[:0]
 }
 
 // blockUnits returns the size of a block for n postings.

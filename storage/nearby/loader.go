@@ -146,7 +146,9 @@ func (l *Loader) layOut(progress func(done float64)) {
 	var mu sync.Mutex
 	finished := 0
 	for _, s := range l.segments {
-		s.directory.Store(s.newDirectory(bitsFor(s.listed)))
+		d := s.newDirectory(bitsFor(s.listed))
+		d.away = make([]uint64, max(1, len(d.headers)/64))
+		s.directory.Store(d)
 	}
 	for range min(runtime.GOMAXPROCS(0), int(all)) {
 		wg.Go(func() {

@@ -37,11 +37,11 @@
 	SHLQ $6, R11;               \
 	ADDQ SI, R11
 
-// PREFETCH_AHEAD asks for the lines of the run four ahead, up to eight of them:
+// PREFETCH_AHEAD asks for the lines of the run twelve ahead, up to eight of them:
 // the processor itself follows a longer run.
 #define PREFETCH_AHEAD(loop, done) \
-	MOVL (4*run_size)(DI), AX;     \
-	MOVL (4*run_size+4)(DI), DX;   \
+	MOVL (12*run_size)(DI), AX;     \
+	MOVL (12*run_size+4)(DI), DX;   \
 	SHLQ $6, AX;                   \
 	ADDQ SI, AX;                   \
 	CMPL DX, $8;                   \

@@ -16,7 +16,7 @@ type scratch struct {
 const outSize = 4096
 
 var scratches = sync.Pool{New: func() any {
-	return &scratch{runs: make([]run, 0, 17*bandCount+2*runsAhead), out: make([]uint32, outSize)}
+	return &scratch{runs: make([]run, 0, mostRuns*bandCount+2*runsAhead), out: make([]uint32, outSize)}
 }}
 
 // seenSet is a set of row numbers that is cheap to empty.

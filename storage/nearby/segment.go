@@ -41,7 +41,7 @@ type segment struct {
 // newSegment reserves the memory of a segment for rowCap hashes.
 func newSegment(rowCap uint32, readers *epoch.Domain) (*segment, error) {
 	s := &segment{readers: readers, rowCap: rowCap}
-	unitCap := rowCap + 4096
+	unitCap := min(3*rowCap+4096, maxUnits-1)
 	s.limit, s.top = unitCap, 1
 	s.units = &units{}
 	var err error

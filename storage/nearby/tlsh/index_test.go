@@ -75,7 +75,7 @@ func TestSearchFindsWhatBruteForceFinds(t *testing.T) {
 		for range 40 {
 			q := edit(rng, hs[rng.IntN(len(hs))], rng.IntN(25))
 			got, truncated := x.Search(&q, distance, nil)
-			if want := bruteForce(listed, &q, min(distance, 256)); distance <= 256 && (truncated || !slices.Equal(got, want)) {
+			if want := bruteForce(listed, &q, distance); truncated || !slices.Equal(got, want) {
 				t.Fatalf("distance %d: %d matches, brute force has %d", distance, len(got), len(want))
 			}
 			found += len(got)
@@ -83,21 +83,6 @@ func TestSearchFindsWhatBruteForceFinds(t *testing.T) {
 	}
 	if found < 1000 {
 		t.Fatalf("only %d matches: the test says little", found)
-	}
-}
-
-func TestLargestDistanceFindsEverything(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 4))
-	x := New()
-	for i := range 200 {
-		h := random(rng)
-		if err := x.Add(&h, uint64(i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	q := random(rng)
-	if got, _ := x.Search(&q, spec.MaxDiffXLen, nil); len(got) != 200 {
-		t.Fatalf("%d of 200 hashes", len(got))
 	}
 }
 

@@ -31,7 +31,7 @@ type Index struct {
 
 // New makes an empty Index.
 func New(opts ...Option) *Index {
-	x := &Index{settings: settings{rowCap: defaultRowCap}, readers: new(epoch.Domain)}
+	x := &Index{settings: settings{rowCap: defaultRowCap, limboStep: limboStep}, readers: new(epoch.Domain)}
 	for _, o := range opts {
 		o(&x.settings)
 	}
@@ -123,7 +123,7 @@ func (x *Index) grow() (*segment, error) {
 // Where the system does not grant the full size, a smaller one will do.
 func (x *Index) reserve() (s *segment, err error) {
 	for rowCap := x.rowCap; rowCap >= min(x.rowCap, 1<<12); rowCap /= 4 {
-		if s, err = newSegment(rowCap, x.readers); err == nil {
+		if s, err = newSegment(rowCap, x.limboStep, x.readers); err == nil {
 			runtime.AddCleanup(x, release, s.areas)
 			return s, nil
 		}

@@ -6,6 +6,7 @@ package nearby
 // reading it.
 type limbo struct {
 	items []retired
+	step  int // how many more are retired before the readers are looked at
 	check int // how many items there are when it is worth looking again
 }
 
@@ -17,9 +18,9 @@ type retired struct {
 	units uint32
 }
 
-// limboSize is how much is retired before the readers are looked at: that
-// costs about as much as an Add.
-const limboSize = 256
+// limboStep makes looking at the readers, which costs about as much as an Add,
+// rare.
+const limboStep = 256
 
 func (s *segment) retireBlock(h header) {
 	s.limbo.items = append(s.limbo.items, retired{s.readers.Retire(), h.unit(), h.units()})
@@ -32,7 +33,7 @@ func (s *segment) retireRow(id uint32) {
 // reclaim puts to use what every reader has left.
 func (s *segment) reclaim() {
 	l := &s.limbo
-	if len(l.items) < max(l.check, limboSize) {
+	if len(l.items) < max(l.check, l.step) {
 		return
 	}
 	quiet := s.readers.Quiet()
@@ -47,5 +48,5 @@ func (s *segment) reclaim() {
 	if n > 0 {
 		l.items = append(l.items[:0], l.items[n:]...)
 	}
-	l.check = len(l.items) + limboSize
+	l.check = len(l.items) + l.step
 }

@@ -93,6 +93,10 @@ func mustAdd(t *testing.T, x *Index, h [32]byte, ref uint64) {
 
 func withRowCap(n uint32) Option { return func(s *settings) { s.rowCap = n } }
 
+// withLimboStep has memory used again after n things were taken out, if no
+// reader can be reading it.
+func withLimboStep(n int) Option { return func(s *settings) { s.limboStep = n } }
+
 // fewer makes a test a tenth as long under the race detector.
 func fewer(n int) int {
 	if raceEnabled {

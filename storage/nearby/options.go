@@ -9,6 +9,8 @@ type settings struct {
 	limits Limits
 	kernel string
 	rowCap uint32 // distinct hashes in one segment
+
+	limboStep int
 }
 
 // Limits bound the work of one query, so that hashes made to crowd one place

@@ -39,8 +39,8 @@ type segment struct {
 }
 
 // newSegment reserves the memory of a segment for rowCap hashes.
-func newSegment(rowCap uint32, readers *epoch.Domain) (*segment, error) {
-	s := &segment{readers: readers, rowCap: rowCap}
+func newSegment(rowCap uint32, limboStep int, readers *epoch.Domain) (*segment, error) {
+	s := &segment{readers: readers, rowCap: rowCap, limbo: limbo{step: limboStep}}
 	unitCap := min(3*rowCap+4096, maxUnits-1)
 	s.limit, s.top = unitCap, 1
 	s.units = &units{}

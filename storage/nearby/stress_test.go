@@ -16,7 +16,7 @@ import (
 func TestReadersDuringAddsAndRemoves(t *testing.T) {
 	eachKernel(t, func(t *testing.T, kernel string) {
 		rng := rand.New(rand.NewPCG(31, 32))
-		x := New(WithKernel(kernel))
+		x := New(WithKernel(kernel), withLimboStep(1))
 		parents := [][32]byte{{}, randomHash(rng), randomHash(rng)}
 		steady := map[[32]byte]uint64{}
 		var steadyList, churn [][32]byte
@@ -94,7 +94,7 @@ func TestReadersDuringAddsAndRemoves(t *testing.T) {
 		}
 		stop.Store(true)
 		wg.Wait()
-		for i := range 2 * limboSize { // with no reader left all can be used again
+		for i := range 2 * limboStep { // with no reader left all can be used again
 			h := randomHash(rng)
 			mustAdd(t, x, h, uint64(i))
 			if !x.Remove(&h, uint64(i)) {
@@ -104,7 +104,7 @@ func TestReadersDuringAddsAndRemoves(t *testing.T) {
 		if x.Len() != len(steady)+len(listed) {
 			t.Fatalf("%d pairs, want %d", x.Len(), len(steady)+len(listed))
 		}
-		if s := (*x.segments.Load())[0]; len(s.limbo.items) > 2*limboSize {
+		if s := (*x.segments.Load())[0]; len(s.limbo.items) > 2*limboStep {
 			t.Fatalf("%d blocks and rows wait to be used again with no reader inside", len(s.limbo.items))
 		}
 	})

@@ -119,7 +119,7 @@ func (n *Node) openIdentity(context.Context) (err error) {
 	if n.genesis, err = identity.LoadGenesis(n.cfg.Dir); err != nil {
 		return err
 	}
-	n.signer = &signer{org: n.id.Organisation, key: n.id.Op, origin: n.genesis.Genesis.Origin()}
+	n.signer = &signer{org: n.id.Organisation, key: n.id.Op, origin: n.genesis.Genesis.Origin(), now: n.cfg.Now}
 	n.invites, err = loadInvitations(n.cfg.Dir, n.directory)
 	return err
 }

@@ -127,6 +127,7 @@ func TestMemoryIsUsedAgain(t *testing.T) {
 			first = x.Memory()
 		}
 	}
+	checkInvariants(t, x)
 	if last := x.Memory(); last > first+first/4 {
 		t.Fatalf("memory went from %d to %d bytes with as many hashes", first, last)
 	}

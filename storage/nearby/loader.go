@@ -146,7 +146,7 @@ func (l *Loader) layOut(progress func(done float64)) {
 	var mu sync.Mutex
 	finished := 0
 	for _, s := range l.segments {
-		d := s.newDirectory(bitsFor(s.listed))
+		d := s.newDirectory(max(l.x.leastBits, bitsFor(s.listed)))
 		d.away = make([]uint64, max(1, len(d.headers)/64))
 		s.directory.Store(d)
 	}

@@ -41,6 +41,7 @@ func TestLoadedIndexAnswersAndGoesOn(t *testing.T) {
 			if err != nil || x.Len() != m.len() || (c.hashes > 0 && last != 1) {
 				t.Fatalf("%v, %d of %d pairs, progress %v", err, x.Len(), m.len(), last)
 			}
+			checkInvariants(t, x)
 			for range 60 {
 				check(t, x, m, flip(rng, hs[rng.IntN(len(hs))], rng.IntN(32)), 31)
 			}
@@ -53,6 +54,7 @@ func TestLoadedIndexAnswersAndGoesOn(t *testing.T) {
 					t.Fatalf("Remove says %v, the pair was there: %v", got, want)
 				}
 			}
+			checkInvariants(t, x)
 			for range 60 {
 				check(t, x, m, flip(rng, hs[rng.IntN(len(hs))], rng.IntN(32)), 31)
 			}

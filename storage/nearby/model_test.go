@@ -97,6 +97,8 @@ func withRowCap(n uint32) Option { return func(s *settings) { s.rowCap = n } }
 // reader can be reading it.
 func withLimboStep(n int) Option { return func(s *settings) { s.limboStep = n } }
 
+func withLeastBits(n uint) Option { return func(s *settings) { s.leastBits = n } }
+
 // fewer makes a test a tenth as long under the race detector.
 func fewer(n int) int {
 	if raceEnabled {

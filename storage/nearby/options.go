@@ -11,6 +11,7 @@ type settings struct {
 	rowCap uint32 // distinct hashes in one segment
 
 	limboStep int
+	leastBits uint // of the directory of a load
 }
 
 // Limits bound the work of one query, so that hashes made to crowd one place

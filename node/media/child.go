@@ -36,7 +36,7 @@ func (h *Hasher) inChild(ctx context.Context, ex extract.Extractor, src extract.
 	}
 	raw, err := h.pool.Do(ctx, req, src.File)
 	if err != nil {
-		return extract.Result{}, childError(ctx, err)
+		return extract.Result{}, childError(err)
 	}
 	var resp response
 	if err := json.Unmarshal(raw, &resp); err != nil {
@@ -49,9 +49,9 @@ func (h *Hasher) inChild(ctx context.Context, ex extract.Extractor, src extract.
 }
 
 // childError names what became of a child that gave no answer.
-func childError(ctx context.Context, err error) error {
+func childError(err error) error {
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, sandbox.ErrCPU):
+	case errors.Is(err, sandbox.ErrTime):
 		return spec.Errorf(extract.CodeTimeout, "decoding took too long")
 	case errors.Is(err, sandbox.ErrMemory):
 		return spec.Errorf(spec.CodeTooLarge, "decoding takes more memory than one file may")

@@ -81,15 +81,15 @@ type Hasher struct {
 func New(c Config) *Hasher {
 	h := &Hasher{conf: c.withDefaults()}
 	if !c.InProcess && sandbox.Available() {
-		h.pool = sandbox.NewPool(sandbox.Config{Children: h.conf.Children, Memory: h.conf.DecodeBytes, CPU: h.conf.CPU, Log: h.conf.Log})
+		h.pool = sandbox.NewPool(sandbox.Config{Children: h.conf.Children, Memory: h.conf.DecodeBytes, CPU: h.conf.CPU, Wall: h.conf.Timeout, Log: h.conf.Log})
 	} else if !c.InProcess {
 		h.conf.Log.Warn("media is decoded in this process: child processes cannot be confined on this platform")
 	}
 	return h
 }
 
-// Close ends the child processes. Calls of Hash that are under way fail with
-// DECODER_FAILED in their Record.
+// Close ends the child processes, after the files that they are at. Later calls
+// of Hash, and those that wait for a child, have DECODER_FAILED in their Record.
 func (h *Hasher) Close() error {
 	if h.pool != nil {
 		h.pool.Close()
@@ -137,7 +137,9 @@ func (h *Hasher) Hash(ctx context.Context, r io.Reader, name string) (Record, er
 	}
 	rec.Kind, rec.Format = ex.Kind(), format
 	if in.spool.err != nil {
-		return rec, fmt.Errorf("keeping the file for its decoder: %w", in.spool.err)
+		h.conf.Log.Error("a file could not be kept for its decoder", "cause", in.spool.err)
+		rec.fail(ex.Types(), spec.Errorf(spec.CodeUnavailable, "the file could not be kept for its decoder"))
+		return rec, nil
 	}
 	src := extract.Source{File: in.spool.file, Size: in.size, Format: format, Name: name}
 	res, err := h.run(ctx, ex, src)
@@ -153,12 +155,12 @@ func (h *Hasher) run(ctx context.Context, ex extract.Extractor, src extract.Sour
 	if ex.Trusted() {
 		return ex.Extract(ctx, src, h.conf.limits())
 	}
+	if h.pool != nil {
+		return h.inChild(ctx, ex, src)
+	}
 	ctx, cancel := context.WithTimeout(ctx, h.conf.Timeout)
 	defer cancel()
-	if h.pool == nil {
-		return recovered(ctx, ex, src, h.conf.limits())
-	}
-	return h.inChild(ctx, ex, src)
+	return recovered(ctx, ex, src, h.conf.limits())
 }
 
 // recovered extracts in this process and turns a panic into an error.

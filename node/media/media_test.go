@@ -159,6 +159,16 @@ func TestLongFilesGoToDiskAndAreReadOnce(t *testing.T) {
 	}
 }
 
+func TestAFullDiskCostsThePerceptualHashesOnly(t *testing.T) {
+	h := newHasher(t, media.Config{TempDir: filepath.Join(t.TempDir(), "missing")})
+	raw := append(readFile(t, vectorDir+"/exact/c-500x333.png"), make([]byte, 33<<20)...)
+	r, err := h.Hash(context.Background(), bytes.NewReader(raw), "")
+	if err != nil || r.Err == nil || r.Err.Code != spec.CodeUnavailable || len(r.Unsupported) != 1 {
+		t.Fatalf("%v %v %v", err, r.Err, r.Unsupported)
+	}
+	wantExact(t, r, raw)
+}
+
 func TestFilesAboveTheCapAreRefused(t *testing.T) {
 	h := newHasher(t, media.Config{MaxBytes: 10_000})
 	for n, code := range map[int]spec.Code{10_000: "", 10_001: spec.CodeTooLarge} {

@@ -119,9 +119,16 @@ func (c *child) do(ctx context.Context, request []byte, file *os.File) ([]byte, 
 	began := time.Now()
 	defer func() { c.busy += time.Since(began); c.served++ }()
 	stop := context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	answer, err := c.exchange(request, file)
+	if !stop() {
+		return nil, context.Cause(ctx) // the connection is spoilt even if the answer came
+	}
+	return answer, err
+}
+
+func (c *child) exchange(request []byte, file *os.File) ([]byte, error) {
 	if err := send(c.conn, request, file); err != nil {
-		return nil, err
+		return nil, errors.Join(errUnsent, err)
 	}
 	return receive(c.conn)
 }
@@ -142,15 +149,6 @@ func (c *child) end() {
 	c.cmd.Wait()
 }
 
-// wait ends a child that broke off the exchange. One that has closed its end is
-// about to say how it ended, so it gets a moment.
-func (c *child) wait() {
-	c.conn.Close()
-	stop := time.AfterFunc(time.Second, func() { c.cmd.Process.Kill() })
-	defer stop.Stop()
-	c.cmd.Wait()
-}
-
 // peak is the largest resident memory of a child that has ended, in bytes.
 func (c *child) peak() int64 {
 	if use, ok := c.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
@@ -159,16 +157,28 @@ func (c *child) peak() int64 {
 	return 0
 }
 
-// bury ends a child that failed and says why it did.
+// errUnsent is a request that the child did not take.
+var errUnsent = errors.New("the child did not take the request")
+
+// bury ends a child that failed and says why it did. One that closed its end by
+// itself is about to say how it ended, so it gets a moment.
 func (c *child) bury(ctx context.Context, err error) error {
-	c.wait()
+	moment := time.Second
 	if ctx.Err() != nil {
-		return ctx.Err()
+		moment = 0
 	}
-	if c.cmd.ProcessState.ExitCode() == cpuExit {
-		return ErrCPU
-	}
-	if c.peak() > c.memory || bytes.Contains(c.stderr.bytes(), []byte("out of memory")) {
+	c.conn.Close()
+	stop := time.AfterFunc(moment, func() { c.cmd.Process.Kill() })
+	defer stop.Stop()
+	c.cmd.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, errUnsent):
+		return fmt.Errorf("%w: %w", ErrDied, errUnsent)
+	case c.cmd.ProcessState.ExitCode() == cpuExit:
+		return ErrTime
+	case c.peak() > c.memory, bytes.Contains(c.stderr.bytes(), []byte("out of memory")):
 		return ErrMemory // the runtime dies in many ways when the kernel gives it no more
 	}
 	return fmt.Errorf("%w: %v", ErrDied, c.cmd.ProcessState)

@@ -6,6 +6,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -20,7 +21,7 @@ type Pool struct {
 	conf   Config
 	slots  chan *child // nil: an empty place
 	closed chan struct{}
-	once   sync.Once
+	close  sync.Once
 	stats  counters
 }
 
@@ -38,17 +39,28 @@ func NewPool(c Config) *Pool {
 }
 
 // Do sends a request with a file to a free child and returns its answer. It
-// waits for a free child until ctx ends. When ctx ends, or the child dies, the
-// child is killed and replaced; the error is then that of ctx, ErrMemory or
-// ErrDied.
+// waits for a free child until ctx ends. When ctx or the time for a request
+// ends, or the child dies, the child is killed and replaced; the error is then
+// that of ctx, ErrTime, ErrMemory or ErrDied.
 func (p *Pool) Do(ctx context.Context, request []byte, file *os.File) ([]byte, error) {
+	answer, err := p.once(ctx, request, file)
+	if errors.Is(err, errUnsent) && ctx.Err() == nil {
+		// The child had died since its last answer: nobody has seen this request.
+		return p.once(ctx, request, file)
+	}
+	return answer, err
+}
+
+func (p *Pool) once(ctx context.Context, request []byte, file *os.File) ([]byte, error) {
 	c, err := p.take(ctx)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := c.do(ctx, request, file)
+	timed, cancel := context.WithTimeoutCause(ctx, p.conf.Wall, ErrTime)
+	defer cancel()
+	answer, err := c.do(timed, request, file)
 	if err != nil {
-		err = c.bury(ctx, err)
+		err = c.bury(timed, err)
 		p.stats.failed.Add(1)
 		p.stats.ended(c.peak())
 		p.conf.Log.Warn("a media child was replaced", "cause", err)
@@ -104,7 +116,7 @@ func (p *Pool) give(c *child) {
 // Close kills idle children at once and busy ones when their request is done.
 // It returns when all are gone.
 func (p *Pool) Close() {
-	p.once.Do(func() {
+	p.close.Do(func() {
 		close(p.closed)
 		for range p.conf.Children {
 			p.end(<-p.slots)

@@ -26,6 +26,7 @@ type Config struct {
 	Children int           // processes at a time; one per processor
 	Memory   int64         // bytes of data that a request may use; 224 MiB
 	CPU      time.Duration // processor time that a request may use; 10 s
+	Wall     time.Duration // on the clock, for a request; 30 s
 	Requests int           // served by one child before it is replaced; 256
 	Log      *slog.Logger
 }
@@ -40,6 +41,9 @@ func (c Config) withDefaults() Config {
 	if c.CPU <= 0 {
 		c.CPU = 10 * time.Second
 	}
+	if c.Wall <= 0 {
+		c.Wall = 30 * time.Second
+	}
 	if c.Requests <= 0 {
 		c.Requests = 256
 	}
@@ -52,7 +56,7 @@ func (c Config) withDefaults() Config {
 // Errors of Pool.Do that callers decide on.
 var (
 	ErrMemory = errors.New("the child ran out of memory")
-	ErrCPU    = errors.New("the child ran out of processor time")
+	ErrTime   = errors.New("the child ran out of time")
 	ErrDied   = errors.New("the child died")
 	ErrClosed = errors.New("the pool is closed")
 )

@@ -13,10 +13,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/tocsin-db/tocsin/node/media/sandbox"
 )
@@ -55,6 +58,8 @@ func handle(req []byte, file *os.File) []byte {
 	case "work":
 		for began := time.Now(); time.Since(began) < 20*time.Millisecond; {
 		}
+	case "hang":
+		<-time.After(time.Hour)
 	case "exit":
 		os.Exit(3)
 	case "crash":
@@ -178,7 +183,7 @@ func TestTheEndOfTheContextKillsTheChild(t *testing.T) {
 
 func TestProcessorTimeIsLimited(t *testing.T) {
 	p := newPool(t, sandbox.Config{Children: 1, CPU: 200 * time.Millisecond})
-	if _, err := p.Do(context.Background(), []byte("spin"), tempFile(t, "")); !errors.Is(err, sandbox.ErrCPU) {
+	if _, err := p.Do(context.Background(), []byte("spin"), tempFile(t, "")); !errors.Is(err, sandbox.ErrTime) {
 		t.Fatal(err)
 	}
 	for range 30 { // the limit is of one request, not of all together
@@ -186,6 +191,33 @@ func TestProcessorTimeIsLimited(t *testing.T) {
 	}
 	if s := p.Stats(); s.Started != 2 || s.Failed != 1 {
 		t.Fatalf("%+v", s)
+	}
+}
+
+func TestTimeOnTheClockIsLimited(t *testing.T) {
+	p := newPool(t, sandbox.Config{Children: 1, Wall: 50 * time.Millisecond})
+	if _, err := p.Do(context.Background(), []byte("hang"), tempFile(t, "")); !errors.Is(err, sandbox.ErrTime) {
+		t.Fatal(err)
+	}
+}
+
+// A child that was killed between two requests costs none of them.
+func TestADeathBetweenRequestsCostsNothing(t *testing.T) {
+	p := newPool(t, sandbox.Config{Children: 1})
+	pid, err := strconv.Atoi(do(t, p, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	var info [128]byte // wait until it is dead, and leave it to the pool
+	const pidOnly, exited, keep = 1, 4, 0x1000000
+	if _, _, errno := syscall.Syscall6(syscall.SYS_WAITID, pidOnly, uintptr(pid), uintptr(unsafe.Pointer(&info)), exited|keep, 0, 0); errno != 0 {
+		t.Fatal(errno)
+	}
+	if got := do(t, p, "echo"); got != "bytes <nil>" {
+		t.Fatal(got)
 	}
 }
 

@@ -21,6 +21,8 @@ const (
 	// Algorithm is the one that fpcalc uses by default (its number 2, written
 	// as 1). Fingerprints of different algorithms say nothing to each other.
 	Algorithm = 1
+	// Source names the specification of the type.
+	Source = "chromaprint.md; L. Lalinský, Chromaprint (acoustid.org)"
 	// MaxItems bounds a fingerprint: seventeen minutes.
 	MaxItems = 1 << 13
 	// MinOverlap is the least number of items that must lie over each other in

@@ -71,6 +71,18 @@ func TestMaxDiffXLenIsReached(t *testing.T) {
 	}
 }
 
+func TestMatchUpToTheThreshold(t *testing.T) {
+	at30 := Hash{3: 0xaa, 4: 0xaa, 5: 0xaa, 6: 0x2a} // 15 buckets apart by 2
+	at31 := at30
+	at31[0] = 1 // and another checksum
+	if d := at30.DiffXLen(Hash{}); d != Threshold || !at30.Match(Hash{}) {
+		t.Errorf("at %d: no match", d)
+	}
+	if d := at31.DiffXLen(Hash{}); d != Threshold+1 || at31.Match(Hash{}) {
+		t.Errorf("at %d: a match", d)
+	}
+}
+
 var sink int
 
 func BenchmarkDiffXLen(b *testing.B) {

@@ -31,6 +31,9 @@ const (
 	// python-threatexchange's text_tlsh.
 	Threshold = 30
 
+	// Source names the specification of the type.
+	Source = "tlsh.md; J. Oliver, C. Cheng, Y. Chen, TLSH: A Locality Sensitive Hash, CTC 2013"
+
 	buckets = 128 // of 256 counted: the others only thin out the counts
 )
 

@@ -117,6 +117,34 @@ func TestReasonsForNoHash(t *testing.T) {
 	}
 }
 
+// A text has a hash from 65 filled buckets on.
+func TestUniformityBound(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	seen := map[int]bool{}
+	for range 3000 {
+		text := make([]byte, MinLen)
+		letters := 3 + r.IntN(2)
+		for i := range text {
+			text[i] = "abcdefghijk"[r.IntN(letters)&r.IntN(letters)]
+		}
+		var h Hasher
+		h.Write(text)
+		filled := 0
+		for _, c := range h.counts[:buckets] {
+			if c != 0 {
+				filled++
+			}
+		}
+		seen[filled] = true
+		if _, err := h.Sum(); errors.Is(err, ErrTooUniform) != (filled <= 64) {
+			t.Fatalf("%d buckets are filled: %v", filled, err)
+		}
+	}
+	if !seen[64] || !seen[65] {
+		t.Fatalf("no text came close to the bound, only %v buckets: this test shows nothing", seen)
+	}
+}
+
 func TestPortionsDoNotMatter(t *testing.T) {
 	data := text(t, "long.txt")
 	want, _ := Sum(data)

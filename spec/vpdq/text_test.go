@@ -28,7 +28,7 @@ func TestVectorsAreCanonical(t *testing.T) {
 
 func TestJSONForm(t *testing.T) {
 	for in, millis := range map[string]int64{
-		"0.0": 0, "0": 0, "1.0": 1000, "12.3": 12300, "12.345": 12345, "0.0333": 33, "1.23e+03": 1230000, "1e+02": 100000, "3.6e-05": 0,
+		"0.0": 0, "0": 0, "1.0": 1000, "12.3": 12300, "12.345": 12345, "0.0333": 33, "0.0667": 67, "1.23e+03": 1230000, "1e+02": 100000, "3.6e-05": 0,
 	} {
 		got, err := Parse(`["` + hash + `,77,` + in + `"]`)
 		if err != nil || len(got) != 1 || got[0].Millis != millis || got[0].Quality != 77 || got[0].Hash.String() != hash {

@@ -19,6 +19,8 @@ const (
 	// query, and of what it is compared with, that match in a match.
 	QueryPercent = 80
 	IndexPercent = 0
+	// Source names the specification of the type.
+	Source = "vpdq.md; Meta, vPDQ (facebook/ThreatExchange)"
 	// MaxFrames bounds a value: eighteen hours at one frame a second.
 	MaxFrames = 1 << 16
 )

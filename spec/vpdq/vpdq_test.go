@@ -106,6 +106,7 @@ func TestNothingToCompareMatchesNothing(t *testing.T) {
 	for name, o := range map[string]Overlap{
 		"both empty": Compare(nil, nil), "empty": Compare(q, nil), "of an empty query": Compare(nil, q),
 		"of low quality": Compare(q, poor), "both of low quality": Compare(poor, poor),
+		"another film": Compare(q, video(rand.New(rand.NewPCG(5, 5)), 3)),
 	} {
 		if qp, xp := o.Percents(); o.Match() || o.MatchAt(0, 0) || qp != 0 || xp != 0 {
 			t.Errorf("%s: %+v matches", name, o)

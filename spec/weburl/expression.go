@@ -3,6 +3,7 @@
 package weburl
 
 import (
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -127,10 +128,15 @@ func (u URL) publicSuffix() bool {
 	return suffix == u.Host
 }
 
-// Check refuses a value that is not written as Value writes it.
-func Check(value string) error {
-	if b, err := hex.DecodeString(value); err != nil || len(b) != sha256.Size || value != strings.ToLower(value) {
-		return spec.Errorf(spec.CodeSignal, "a listed address is written as 64 lower-case hex digits")
+// Check refuses a value of type url that is not written as Value writes it.
+func Check(value string) error { return checkHex(value, sha256.Size) }
+
+// CheckMD5 refuses a value of type url_md5 that is not written as MD5 writes it.
+func CheckMD5(value string) error { return checkHex(value, md5.Size) }
+
+func checkHex(value string, size int) error {
+	if b, err := hex.DecodeString(value); err != nil || len(b) != size || value != strings.ToLower(value) {
+		return spec.Errorf(spec.CodeSignal, "an address is listed as %d lower-case hex digits", 2*size)
 	}
 	return nil
 }

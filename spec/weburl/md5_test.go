@@ -24,6 +24,9 @@ func TestMD5AsPythonComputesIt(t *testing.T) {
 	}
 	for _, r := range rows {
 		got, err := MD5(r.URL)
+		if err == nil && (CheckMD5(got) != nil || CheckMD5(strings.ToUpper(got)+"A") == nil || CheckMD5(got[1:]) == nil) {
+			t.Errorf("%q: CheckMD5(%q) = %v", r.URL, got, CheckMD5(got))
+		}
 		if got != r.MD5 || (err != nil) != (r.MD5 == "") {
 			t.Errorf("%q: %q, %v; want %q", r.URL, got, err, r.MD5)
 		}

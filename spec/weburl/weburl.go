@@ -18,6 +18,13 @@ import (
 // in bytes.
 const MaxLen = 8 << 10
 
+// Sources name the specifications of the types url and url_md5. Both match by
+// equality.
+const (
+	Source    = "weburl.md; Google Safe Browsing, URLs and Hashing (v4)"
+	SourceMD5 = "weburl.md; python-threatexchange, url_md5"
+)
+
 // A URL is an address in canonical form. User name, password, port and
 // fragment are not part of it.
 type URL struct {

@@ -58,11 +58,13 @@ var chosen = map[string]string{
 	"//a.example/x":            "http://a.example/x",
 	"tg://resolve?domain=x":    "tg://resolve/?domain=x",
 	"a.example:80/x":           "http://a.example/x",
+	"a.example:x/y":            "http://a.example/y",
 	"localhost:8080":           "http://localhost/",
 	"http%3A%2F%2Fa.example/x": "http://a.example/x",
 	// authority
 	"http://user:pw@a.example:81/x":  "http://a.example/x",
 	"http://good.example@a.example/": "http://a.example/",
+	"http://x@y@a.example/":          "http://a.example/",
 	"http://a.example%2Fx":           "http://a.example/x",
 	`http:\\a.example\x\y?q=\`:       `http://a.example/x/y?q=\`,
 	"http://A..b...example/":         "http://a.b.example/",
@@ -90,6 +92,7 @@ var chosen = map[string]string{
 	// paths
 	"http://h/a/./b/../c":      "http://h/a/c",
 	"http://h/../../a":         "http://h/a",
+	"http://h/\x7f~":           "http://h/%7F~",
 	"http://h/a/.":             "http://h/a/",
 	"http://h/a//../b":         "http://h/a/b",
 	"http://h/%2e%2E/a%2fb/..": "http://h/a/",

@@ -38,7 +38,6 @@ func (PDF) Claim(head []byte, _ string) (string, bool) {
 const (
 	maxPages = 5000
 	maxNodes = 4 * maxPages
-	maxDepth = 32
 )
 
 // Extract hashes the text of all pages. A document that the reader cannot read
@@ -85,14 +84,14 @@ type walk struct {
 func pages(ctx context.Context, r *pdf.Reader, max int64) (text string, whole bool, err error) {
 	w := walk{ctx: ctx, max: max}
 	root := r.Trailer().Key("Root").Key("Pages")
-	if err := w.node(root, 0); err != nil {
+	if err := w.node(root); err != nil {
 		return "", false, err
 	}
 	return w.text.String(), !w.missing && w.pages == int(root.Key("Count").Int64()), nil
 }
 
-func (w *walk) node(v pdf.Value, depth int) error {
-	if w.nodes++; w.nodes > maxNodes || depth > maxDepth {
+func (w *walk) node(v pdf.Value) error {
+	if w.nodes++; w.nodes > maxNodes {
 		return spec.Errorf(spec.CodeTooLarge, "the PDF document has too large a tree of pages")
 	}
 	if err := w.ctx.Err(); err != nil {
@@ -103,7 +102,7 @@ func (w *walk) node(v pdf.Value, depth int) error {
 	}
 	kids := v.Key("Kids")
 	for i := range kids.Len() {
-		if err := w.node(kids.Index(i), depth+1); err != nil {
+		if err := w.node(kids.Index(i)); err != nil {
 			return err
 		}
 	}

@@ -124,11 +124,11 @@ const maxHashed = 3840 * 2160
 
 // hashed returns the size at which frames are hashed.
 func (s stream) hashed() (w, h int) {
-	n := 1
-	for s.Width/n*(s.Height/n) > maxHashed {
-		n++
+	w, h = s.Width, s.Height
+	for n := 2; w*h > maxHashed; n++ {
+		w, h = max(s.Width/n, 1), max(s.Height/n, 1)
 	}
-	return max(s.Width/n, 1), max(s.Height/n, 1)
+	return w, h
 }
 
 func (j job) decode(ctx context.Context, s stream, r ratio) ([]vpdq.Frame, error) {

@@ -152,7 +152,7 @@ func TestContainersAndCodecs(t *testing.T) {
 		"a.mp4": {"-c:v", "mpeg4", "-q:v", "2"}, "a.mov": {"-c:v", "mjpeg", "-q:v", "2"}, "a.avi": {"-c:v", "mpeg4", "-q:v", "2"},
 		"a.flv": {"-c:v", "flv", "-q:v", "2"}, "a.wmv": {"-c:v", "wmv2", "-q:v", "2"}, "a.webm": {"-c:v", "libvpx", "-b:v", "2M"},
 		"a.ts": {"-c:v", "mpeg2video", "-r", "25", "-q:v", "2"}, "a.mpg": {"-c:v", "mpeg2video", "-r", "25", "-q:v", "2"},
-		"a.ogv": {"-c:v", "libtheora", "-q:v", "9"}, "rotated.mp4": {"-c:v", "mpeg4", "-q:v", "2", "-metadata:s:v", "rotate=90"},
+		"a.ogv": {"-c:v", "libtheora", "-q:v", "9"},
 	} {
 		got, _ := extracted(t, Config{}, ffmpeg(t, name, append([]string{"-i", source}, args...)...))
 		if o := vpdq.Compare(got, want); !o.Match() || len(got) < len(want)-1 {
@@ -191,7 +191,45 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// A turned telephone says so in the track header; frames are hashed as they
+// are stored all the same, as the reference hashes them.
+func TestRotationIsNotApplied(t *testing.T) {
+	needFFmpeg(t)
+	b, err := os.ReadFile("testdata/test-padded-dimensions.mp4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := bytes.Index(b, []byte("tkhd"))
+	if i < 0 {
+		t.Fatal("the video has no track header")
+	}
+	matrix := []byte{0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0} // by 90 degrees
+	copy(b[i+44:], matrix)
+	path := filepath.Join(t.TempDir(), "turned.mp4")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("ffprobe", "-v", "error", "-show_streams", path).Output(); err != nil || !bytes.Contains(out, []byte("rotation=-90")) {
+		t.Fatalf("the video is not turned: %v", err)
+	}
+	got, _ := extracted(t, Config{}, path)
+	want := expected(t, "test-padded-dimensions")
+	for _, f := range got {
+		if d := pdq.Distance(f.Hash, want[f.Number].Hash); d > 10 {
+			t.Errorf("frame %d at distance %d", f.Number, d)
+		}
+	}
+}
+
 func TestHugeFramesAreScaledDown(t *testing.T) {
+	for in, want := range map[stream][2]int{
+		{Width: 3840, Height: 2160}: {3840, 2160}, {Width: 3842, Height: 2160}: {1921, 1080}, {Width: 16384, Height: 3000}: {5461, 1000},
+		{Width: 50_000_000, Height: 1}: {7142857, 1},
+	} {
+		if w, h := in.hashed(); w != want[0] || h != want[1] {
+			t.Errorf("%d by %d becomes %d by %d, want %v", in.Width, in.Height, w, h, want)
+		}
+	}
 	needFFmpeg(t)
 	small := ffmpeg(t, "small.mkv", "-f", "lavfi", "-i", mandelbrot, "-t", "1", "-c:v", "ffv1")
 	huge := ffmpeg(t, "huge.mp4", "-i", small, "-frames:v", "1", "-vf", "scale=4800:3600", "-c:v", "mjpeg", "-q:v", "2")

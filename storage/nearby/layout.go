@@ -8,7 +8,19 @@ import "sync"
 type bandWork struct {
 	counts [1 << bandBits]uint32 // postings of each bucket, then the next position
 	items  []item
-	vacant []uint32 // homes of a band that nobody lives in
+}
+
+// shared is what the bands of a load have in common.
+type shared struct {
+	mu     sync.Mutex // guards the segments' heaps, too
+	vacant []vacancy
+}
+
+// vacancy is a home that nobody lives in. The heap gets it back when all bands
+// are laid out: it looks at the units around it.
+type vacancy struct {
+	segment *segment
+	unit    uint32
 }
 
 // item is a posting on its way: row number, value and lane.
@@ -31,7 +43,7 @@ func (w *bandWork) layOut(s *segment, b int, heap *sync.Mutex) {
 	s.countBand(b, shift, buckets)
 	w.partition(s, b, shift, buckets)
 
-	w.placeBlocks(s, d, b, buckets, heap)
+	w.placeBlocks(s, d, b, buckets, all)
 	for _, it := range w.items {
 		next := &buckets[it.value()>>shift]
 		s.setLanePlain(*next, it.lane())
@@ -42,7 +54,7 @@ func (w *bandWork) layOut(s *segment, b int, heap *sync.Mutex) {
 
 // placeBlocks takes the band's blocks and leaves in buckets where the postings
 // of each go. With homes, a bucket of several units leaves its home free.
-func (w *bandWork) placeBlocks(s *segment, d *directory, b int, buckets []uint32, heap *sync.Mutex) {
+func (w *bandWork) placeBlocks(s *segment, d *directory, b int, buckets []uint32, all *shared) {
 	total, small := uint32(0), 0
 	for _, n := range buckets {
 		total += blockUnits(n)
@@ -55,12 +67,13 @@ func (w *bandWork) placeBlocks(s *segment, d *directory, b int, buckets []uint32
 		homes = uint32(len(buckets))
 		total += homes - uint32(small)
 	}
-	heap.Lock()
+	all.mu.Lock()
 	unit := s.top
 	s.top += total
-	heap.Unlock()
+	all.mu.Unlock()
 	s.clear(unit, total)
 	home, next := unit, unit+homes
+	var vacant []vacancy
 	if homes > 0 {
 		d.homes[b] = home
 	}
@@ -70,7 +83,7 @@ func (w *bandWork) placeBlocks(s *segment, d *directory, b int, buckets []uint32
 		if homes > 0 && n <= unitLanes {
 			at = new(home + uint32(i))
 		} else if homes > 0 {
-			w.vacant = append(w.vacant, home+uint32(i))
+			vacant = append(vacant, vacancy{s, home + uint32(i)})
 		}
 		h := newHeader(*at, size)
 		place := b<<d.bits | i
@@ -80,12 +93,9 @@ func (w *bandWork) placeBlocks(s *segment, d *directory, b int, buckets []uint32
 		buckets[i] = *at * unitLanes
 		*at += unitsOf[size]
 	}
-	heap.Lock()
-	defer heap.Unlock()
-	for _, unit := range w.vacant {
-		s.release(unit, 1)
-	}
-	w.vacant = w.vacant[:0]
+	all.mu.Lock()
+	all.vacant = append(all.vacant, vacant...)
+	all.mu.Unlock()
 }
 
 // blockUnits returns the size of a block for n postings.

@@ -140,28 +140,31 @@ func (l *Loader) Finish(progress func(done float64)) error {
 
 // layOut builds the bands of all segments on all processors.
 func (l *Loader) layOut(progress func(done float64)) {
-	all := int64(len(l.segments) * bandCount)
+	bands := int64(len(l.segments) * bandCount)
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	var mu sync.Mutex
+	var all shared
 	finished := 0
 	for _, s := range l.segments {
 		d := s.newDirectory(max(l.x.leastBits, bitsFor(s.listed)))
 		d.away = make([]uint64, max(1, len(d.headers)/64))
 		s.directory.Store(d)
 	}
-	for range min(runtime.GOMAXPROCS(0), int(all)) {
+	for range min(runtime.GOMAXPROCS(0), int(bands)) {
 		wg.Go(func() {
 			var w bandWork
-			for i := next.Add(1) - 1; i < all; i = next.Add(1) - 1 {
-				w.layOut(l.segments[i/bandCount], int(i%bandCount), &mu)
-				mu.Lock()
+			for i := next.Add(1) - 1; i < bands; i = next.Add(1) - 1 {
+				w.layOut(l.segments[i/bandCount], int(i%bandCount), &all)
+				all.mu.Lock()
 				if finished++; progress != nil {
-					progress(float64(finished) / float64(all))
+					progress(float64(finished) / float64(bands))
 				}
-				mu.Unlock()
+				all.mu.Unlock()
 			}
 		})
 	}
 	wg.Wait()
+	for _, v := range all.vacant {
+		v.segment.release(v.unit, 1)
+	}
 }

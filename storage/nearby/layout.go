@@ -35,8 +35,8 @@ func (i item) value() int   { return int(i >> 16 & 0xffff) }
 func (i item) lane() uint16 { return uint16(i) }
 
 // layOut gives band b of a segment its blocks, in the order of the buckets so
-// that neighbours lie near each other. heap guards what the bands share.
-func (w *bandWork) layOut(s *segment, b int, heap *sync.Mutex) {
+// that neighbours lie near each other.
+func (w *bandWork) layOut(s *segment, b int, all *shared) {
 	d := s.directory.Load()
 	shift := bandBits - d.bits
 	buckets := w.counts[:1<<d.bits]

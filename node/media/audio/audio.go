@@ -78,14 +78,15 @@ func (e *Extractor) Extract(ctx context.Context, src extract.Source, _ extract.L
 	if err != nil {
 		return extract.Result{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.conf.Timeout)
-	defer cancel()
 	select {
 	case e.slots <- struct{}{}:
 		defer func() { <-e.slots }()
 	case <-ctx.Done():
 		return extract.Result{}, spec.Errorf(extract.CodeTimeout, "too many sounds are being decoded")
 	}
+	// Waiting for a place is not decoding: the time runs from here.
+	ctx, cancel := context.WithTimeout(ctx, e.conf.Timeout)
+	defer cancel()
 	f, err := e.fingerprint(ctx, fpcalc, src)
 	if err != nil {
 		return extract.Result{}, err

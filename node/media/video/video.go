@@ -82,14 +82,15 @@ func (e *Extractor) Extract(ctx context.Context, src extract.Source, lim extract
 	if err != nil {
 		return extract.Result{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.conf.Timeout)
-	defer cancel()
 	select {
 	case e.slots <- struct{}{}:
 		defer func() { <-e.slots }()
 	case <-ctx.Done():
 		return extract.Result{}, spec.Errorf(extract.CodeTimeout, "too many videos are being decoded")
 	}
+	// Waiting for a place is not decoding: the time runs from here.
+	ctx, cancel := context.WithTimeout(ctx, e.conf.Timeout)
+	defer cancel()
 	j := job{tools: t, conf: e.conf, src: src, lim: lim}
 	frames, err := j.run(ctx)
 	if len(frames) == 0 && err == nil {

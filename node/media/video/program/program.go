@@ -83,7 +83,8 @@ func Start(ctx context.Context, path string, args []string, file *os.File, lim L
 
 // Wait waits for the end of the program. It fails with extract.CodeTimeout when ctx or
 // the time on the processors ended it, spec.CodeTooLarge when it ran out of memory,
-// extract.CodeDecoder when it crashed, and spec.CodeMalformed when it gave up.
+// extract.CodeDecoder when it crashed, spec.CodeUnsupported when it does not know an
+// option, and spec.CodeMalformed when it gave up.
 func (p *Process) Wait() error {
 	err := p.cmd.Wait()
 	var exit *exec.ExitError
@@ -94,6 +95,8 @@ func (p *Process) Wait() error {
 		return spec.Errorf(extract.CodeTimeout, "decoding took too long")
 	case p.stderr.has("annot allocate"), p.stderr.has("std::bad_alloc"):
 		return spec.Errorf(spec.CodeTooLarge, "decoding takes more memory than one file may")
+	case p.stderr.has("Unrecognized option"), p.stderr.has("Option not found"):
+		return spec.Errorf(spec.CodeUnsupported, "the installed decoder is too old: it lacks an option")
 	case exit == nil:
 		return spec.Errorf(spec.CodeInternal, "waiting for a decoder: %w", err)
 	case exit.ExitCode() == shimFailed:

@@ -119,6 +119,7 @@ func TestLimits(t *testing.T) {
 		"memory":          {`x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done`, Limits{Memory: 64 << 20}, spec.CodeTooLarge},
 		"output":          {`while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done`, Limits{Output: 100}, spec.CodeTooLarge},
 		"its own failure": {`exit 3`, Limits{}, spec.CodeMalformed},
+		"an old version":  {`echo "Unrecognized option 'fps_mode'." >&2; exit 1`, Limits{}, spec.CodeUnsupported},
 		"a crash":         {`kill -SEGV $$`, Limits{}, spec.CodeMalformed}, // kill itself is forbidden
 	} {
 		if raceEnabled && name == "memory" {
@@ -142,6 +143,18 @@ func TestTheEndOfTheContextEndsTheProgram(t *testing.T) {
 	cancel()
 	if err := p.Wait(); spec.CodeOf(err) != extract.CodeTimeout {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestNoTimeLeft(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	before := noNamespace.Load()
+	if _, err := Start(ctx, find(t, "cat"), nil, spooled(t, ""), Limits{}); spec.CodeOf(err) != extract.CodeTimeout {
+		t.Errorf("%v", err)
+	}
+	if noNamespace.Load() != before {
+		t.Error("later programs run without a network namespace")
 	}
 }
 

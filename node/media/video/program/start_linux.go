@@ -6,6 +6,7 @@ package program
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"sync/atomic"
@@ -23,12 +24,24 @@ var noNamespace atomic.Bool
 
 func (p *Process) start(path string, args []string, file *os.File, lim Limits) error {
 	if !noNamespace.Load() {
-		if err := p.startWith(namespace(), path, args, file, lim); err == nil {
-			return nil
+		err := p.startWith(namespace(), path, args, file, lim)
+		if !refused(err) {
+			return err
 		}
 		noNamespace.Store(true)
 	}
 	return p.startWith(nil, path, args, file, lim)
+}
+
+// refused tells a kernel or container that allows no namespaces from other
+// reasons why a process does not start.
+func refused(err error) bool {
+	for _, errno := range []error{unix.EPERM, unix.EACCES, unix.EINVAL, unix.ENOSYS, unix.ENOSPC, unix.EUSERS} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // namespace asks for a network without interfaces. It takes a user namespace,

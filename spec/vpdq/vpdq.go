@@ -8,7 +8,11 @@
 // ../vpdq.md. Frames are taken out of videos elsewhere: node/media/video.
 package vpdq
 
-import "github.com/tocsin-db/tocsin/spec/pdq"
+import (
+	"fmt"
+
+	"github.com/tocsin-db/tocsin/spec/pdq"
+)
 
 const (
 	// FrameThreshold is the distance up to which two frames match.
@@ -104,9 +108,15 @@ func (o Overlap) MatchAt(query, index int) bool {
 		o.QueryMatched*100 >= query*o.Query && o.IndexMatched*100 >= index*o.Index
 }
 
-// Percents returns both shares in per cent, rounded down; 0 without frames.
-func (o Overlap) Percents() (query, index int) {
-	return o.QueryMatched * 100 / max(o.Query, 1), o.IndexMatched * 100 / max(o.Index, 1)
+// Percents returns both shares in per cent, to be shown; 0 without frames.
+func (o Overlap) Percents() (query, index float64) {
+	return float64(o.QueryMatched*100) / float64(max(o.Query, 1)), float64(o.IndexMatched*100) / float64(max(o.Index, 1))
+}
+
+// String writes both shares as python-threatexchange shows them: 80%[12%].
+func (o Overlap) String() string {
+	query, index := o.Percents()
+	return fmt.Sprintf("%.0f%%[%.0f%%]", query, index)
 }
 
 // ascending reports whether frames are in the order of a value.

@@ -83,16 +83,21 @@ func TestSharesDecide(t *testing.T) {
 		x := slices.Concat(other, q[:n])
 		o := Compare(q, x)
 		if o != (Overlap{10, n, 90 + n, n}) || o.Match() != want {
-			t.Errorf("%d of 10 frames: %+v, %v", n, o, o.Match())
+			t.Errorf("%d of 10 frames: %#v, %v", n, o, o.Match())
 		}
 		if back := Compare(x, q); back != (Overlap{90 + n, n, 10, n}) || back.Match() {
-			t.Errorf("%d frames of a long query: %+v, %v", n, back, back.Match())
+			t.Errorf("%d frames of a long query: %#v, %v", n, back, back.Match())
 		}
 		if o.MatchAt(80, 11) {
 			t.Errorf("%d of %d frames pass for 11%%", n, 90+n)
 		}
-		if qp, xp := o.Percents(); qp != 10*n || xp != n*100/(90+n) {
-			t.Errorf("%d frames: %d%% and %d%%", n, qp, xp)
+		if qp, xp := o.Percents(); qp != float64(10*n) || xp != float64(100*n)/float64(90+n) {
+			t.Errorf("%d frames: %f%% and %f%%", n, qp, xp)
+		}
+	}
+	for want, o := range map[string]Overlap{"80%[12%]": {10, 8, 100, 12}, "67%[0%]": {3, 2, 1000, 4}, "0%[0%]": {}, "100%[100%]": {1, 1, 1, 1}} {
+		if got := o.String(); got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
 	}
 }
@@ -109,7 +114,7 @@ func TestNothingToCompareMatchesNothing(t *testing.T) {
 		"another film": Compare(q, video(rand.New(rand.NewPCG(5, 5)), 3)),
 	} {
 		if qp, xp := o.Percents(); o.Match() || o.MatchAt(0, 0) || qp != 0 || xp != 0 {
-			t.Errorf("%s: %+v matches", name, o)
+			t.Errorf("%s: %#v matches", name, o)
 		}
 	}
 }
@@ -127,16 +132,16 @@ func TestVectorsAgainstEachOther(t *testing.T) {
 		want.Query, want.Index = len(a), len(b)
 		want.QueryMatched, want.IndexMatched = matches(a, b), matches(b, a)
 		got := Compare(c.a, c.b)
-		t.Logf("%s: %+v, match %v", c.name, got, got.Match())
+		t.Logf("%s: %#v, match %v", c.name, got, got.Match())
 		if got != want {
-			t.Errorf("%s: %+v, want %+v", c.name, got, want)
+			t.Errorf("%s: %#v, want %#v", c.name, got, want)
 		}
 	}
 	if o := Compare(grey, grey); o.QueryMatched != o.Query || !o.Match() {
-		t.Errorf("a film does not match itself: %+v", o)
+		t.Errorf("a film does not match itself: %#v", o)
 	}
 	if o := Compare(grey, padded); o.QueryMatched != 0 || o.Match() {
-		t.Errorf("another film matches: %+v", o)
+		t.Errorf("another film matches: %#v", o)
 	}
 }
 

@@ -2,8 +2,6 @@
 
 package nearby
 
-import "sync/atomic"
-
 // answer is one query being answered.
 type answer struct {
 	q         row
@@ -25,8 +23,8 @@ func newAnswer(x *Index, q *[32]byte, radius int, dst []Match) answer {
 // goesOn says that another segment may be searched.
 func (a *answer) goesOn() bool { return a.radius >= 0 && !a.done && !a.spent }
 
-func (a *answer) finish() ([]Match, bool) {
-	sortMatches(a.dst[a.from:])
+func (a *answer) finish(s *scratch) ([]Match, bool) {
+	s.keys = sortMatches(a.dst[a.from:], s.keys)
 	return a.dst, a.truncated
 }
 
@@ -37,13 +35,14 @@ func (a *answer) cut() { a.done, a.truncated = true, true }
 // was read in two parts while it changed may name any row, even one that is
 // being written: then its ref or its content is another now.
 func (a *answer) match(seg *segment, id uint32, r *row, d int) {
-	ref := atomic.LoadUint64(&seg.refs[id])
-	if ref == noRef || seg.loadRow(id) != *r {
+	kind := seg.refs.kind(id)
+	one := seg.refs.one(id)
+	if kind == noRef || seg.loadRow(id) != *r {
 		return
 	}
 	hash := r.hash()
-	if ref != manyRefs {
-		a.append(Match{hash, ref, d})
+	if kind != manyRefs && plainRef(one) {
+		a.append(Match{hash, one, d})
 		return
 	}
 	if list := seg.lists.get(id); list != nil {

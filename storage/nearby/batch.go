@@ -104,5 +104,5 @@ func (l *lookup) finish() ([]Match, bool) {
 		l.last.compare()
 	}
 	l.dst = l.answer.dst
-	return l.answer.finish()
+	return l.answer.finish(l.scratch)
 }

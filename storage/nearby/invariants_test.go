@@ -48,7 +48,7 @@ func checkBlock(t *testing.T, s *segment, b int, bits uint, at int, h header) (p
 			if s.lane(pos) != r.band((b+1)%bandCount) {
 				t.Fatalf("band %d: a lane is not the next band", b)
 			}
-			if s.refs[id] == noRef {
+			if s.refs.kind(id) == noRef {
 				t.Fatal("a row that is not listed has a posting")
 			}
 		}

@@ -8,7 +8,6 @@ package nearby
 import (
 	"bytes"
 	"cmp"
-	"slices"
 )
 
 // Match is one listed hash within the radius of a query.
@@ -29,5 +28,3 @@ func (m Match) Compare(o Match) int {
 	}
 	return cmp.Compare(m.Ref, o.Ref)
 }
-
-func sortMatches(ms []Match) { slices.SortFunc(ms, Match.Compare) }

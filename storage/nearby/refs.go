@@ -8,6 +8,40 @@ import (
 	"sync/atomic"
 )
 
+// refs holds the ref of each row in two halves. The upper one is zero for the
+// refs of most users and is written only where it is not, so that its memory
+// is never taken.
+type refs struct{ lo, hi []uint32 }
+
+// Lower halves that say something else; a ref that ends like that goes to a
+// list.
+const (
+	noRef    = ^uint32(0)     // the row is not listed
+	manyRefs = ^uint32(0) - 1 // its refs stand in a list
+)
+
+func plainRef(ref uint64) bool { return uint32(ref) < manyRefs }
+
+// kind returns noRef, manyRefs, or anything else for a row with one ref.
+func (r *refs) kind(id uint32) uint32 { return atomic.LoadUint32(&r.lo[id]) }
+
+// one returns the ref of a row that has one.
+func (r *refs) one(id uint32) uint64 {
+	return uint64(atomic.LoadUint32(&r.hi[id]))<<32 | uint64(atomic.LoadUint32(&r.lo[id]))
+}
+
+// set gives a row its ref. The lower half comes last: it says that there is
+// one.
+func (r *refs) set(id uint32, ref uint64) {
+	if hi := uint32(ref >> 32); r.hi[id] != hi {
+		atomic.StoreUint32(&r.hi[id], hi)
+	}
+	r.mark(id, uint32(ref))
+}
+
+// mark makes a row one without a ref or with many.
+func (r *refs) mark(id, kind uint32) { atomic.StoreUint32(&r.lo[id], kind) }
+
 // refLists holds the refs of rows that have several, by row number.
 type refLists struct {
 	m sync.Map // uint32 → *refList

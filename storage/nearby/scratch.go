@@ -11,6 +11,7 @@ type scratch struct {
 	out  []uint32 // positions that passed the filter
 	ids  []uint32 // row numbers to compare
 	seen seenSet
+	keys []sortKey
 }
 
 const outSize = 4096

@@ -2,10 +2,7 @@
 
 package nearby
 
-import (
-	"runtime"
-	"sync/atomic"
-)
+import "runtime"
 
 // Search appends to dst every pair within radius bits of q, ordered by
 // distance, then hash, then ref. truncated says that a limit of the index was
@@ -25,15 +22,16 @@ func (x *Index) Search(q *[32]byte, radius int, dst []Match) (matches []Match, t
 		}
 	}
 	x.readers.Leave(s.seat)
+	matches, truncated = a.finish(s)
 	scratches.Put(s)
 	runtime.KeepAlive(x)
-	return a.finish()
+	return matches, truncated
 }
 
 // searchAll compares every row.
 func (seg *segment) searchAll(a *answer) {
 	for id := range seg.rowTop.Load() {
-		if !rowNumberOK(id) || atomic.LoadUint64(&seg.refs[id]) == noRef {
+		if !rowNumberOK(id) || seg.refs.kind(id) == noRef {
 			continue
 		}
 		r := seg.loadRow(id)

@@ -10,12 +10,6 @@ import (
 	"github.com/tocsin-db/tocsin/storage/nearby/pages"
 )
 
-// Refs that a row cannot hold itself.
-const (
-	noRef    = ^uint64(0)     // the row is not listed
-	manyRefs = ^uint64(0) - 1 // see segment.lists
-)
-
 // segment holds up to 16 million distinct hashes: their rows and, for each of
 // the 16 bands, a directory of buckets of postings. One goroutine writes.
 type segment struct {
@@ -25,7 +19,7 @@ type segment struct {
 	depthSpace  []uint8
 
 	rows   []uint64 // four words each
-	refs   []uint64 // the ref of each row, noRef or manyRefs
+	refs   refs
 	lists  refLists
 	listed int // rows that are listed
 
@@ -51,7 +45,8 @@ func newSegment(rowCap uint32, limboStep int, readers *epoch.Domain) (*segment, 
 	s.headerSpace = reserve[uint32](s, directoryWords, &err)
 	s.depthSpace = reserve[uint8](s, directoryWords, &err)
 	s.rows = reserve[uint64](s, int(rowCap)*4, &err)
-	s.refs = reserve[uint64](s, int(rowCap), &err)
+	s.refs.lo = reserve[uint32](s, int(rowCap), &err)
+	s.refs.hi = reserve[uint32](s, int(rowCap), &err)
 	if err != nil {
 		release(s.areas)
 		return nil, err
@@ -116,6 +111,6 @@ func (s *segment) storeRow(id uint32, r *row) {
 // memory returns the bytes that were ever touched.
 func (s *segment) memory() int {
 	const perUnit = laneWords*8 + idWords*8 + 1
-	const perRow = 4*8 + 8
+	const perRow = 4*8 + 4
 	return int(s.top)*perUnit + int(s.rowTop.Load())*perRow + len(s.directory.Load().headers)*2*5
 }

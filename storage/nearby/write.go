@@ -2,8 +2,6 @@
 
 package nearby
 
-import "sync/atomic"
-
 // hugeFrom is the number of rows from which huge pages do not waste memory.
 const hugeFrom = 50_000
 
@@ -60,31 +58,31 @@ func (s *segment) publishRow(id uint32) {
 
 // setRef gives a row its first ref.
 func (s *segment) setRef(id uint32, ref uint64) {
-	if ref >= manyRefs {
-		s.lists.start(id, ref)
-		ref = manyRefs
+	if plainRef(ref) {
+		s.refs.set(id, ref)
+		return
 	}
-	atomic.StoreUint64(&s.refs[id], ref)
+	s.lists.start(id, ref)
+	s.refs.mark(id, manyRefs)
 }
 
 // addRef gives a listed row one more ref.
 func (s *segment) addRef(id uint32, ref uint64) (added bool) {
-	switch one := s.refs[id]; one {
-	case manyRefs:
+	if s.refs.kind(id) == manyRefs {
 		return s.lists.get(id).add(ref)
-	case ref:
-		return false
-	default:
-		s.lists.start(id, one, ref)
-		atomic.StoreUint64(&s.refs[id], manyRefs)
-		return true
 	}
+	one := s.refs.one(id)
+	if one == ref {
+		return false
+	}
+	s.lists.start(id, one, ref)
+	s.refs.mark(id, manyRefs)
+	return true
 }
 
 // removeRef takes a ref from a row, and the row out when that was the last.
 func (s *segment) removeRef(id uint32, r *row, ref uint64) (removed bool) {
-	one := s.refs[id]
-	if one == manyRefs {
+	if s.refs.kind(id) == manyRefs {
 		list := s.lists.get(id)
 		if !list.remove(ref) {
 			return false
@@ -92,7 +90,7 @@ func (s *segment) removeRef(id uint32, r *row, ref uint64) (removed bool) {
 		if list.len() > 0 {
 			return true
 		}
-	} else if one != ref {
+	} else if s.refs.one(id) != ref {
 		return false
 	}
 	s.removeRow(id, r)
@@ -100,7 +98,7 @@ func (s *segment) removeRef(id uint32, r *row, ref uint64) (removed bool) {
 }
 
 func (s *segment) removeRow(id uint32, r *row) {
-	atomic.StoreUint64(&s.refs[id], noRef)
+	s.refs.mark(id, noRef)
 	for b := range bandCount {
 		s.removePosting(b, r, id)
 	}

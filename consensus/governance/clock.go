@@ -12,9 +12,14 @@ import (
 // which a due moment brings at once.
 const maxDue = 1000
 
-// tick moves log time to the stamp, never back, and does what time alone does.
+// maxTime is the last log time, in the year 287396: sums of times cannot overflow
+// before it.
+const maxTime = 1 << 53
+
+// tick moves log time to the stamp, never back, and does what time alone does. A
+// stamp after the last log time is no tick.
 func tick(l Ledger, stampMS uint64) error {
-	if stampMS == 0 {
+	if stampMS == 0 || stampMS > maxTime {
 		return nil
 	}
 	v := newView(l)

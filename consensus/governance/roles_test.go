@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package governance_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/tocsin-db/tocsin/consensus/governance"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// rights is the table of governance.md: what each role may sign. What is not here
+// must be refused.
+var rights = map[string][]string{
+	spec.RoleMember: {
+		"propose", "propose urgently", "refer", "vote", "dispute", "freeze", "withdraw", "enrol", "expel", "leave", "change own key",
+		"change another's key", "change the policy", "change the taxonomy", "change the allow-list", "be ready", "confirm", "report",
+	},
+	spec.RoleReader:   {"dispute", "withdraw", "leave", "change own key", "confirm", "report"},
+	spec.RoleReferrer: {"refer", "withdraw", "leave", "change own key"},
+	spec.RoleAuditor:  {"dispute", "withdraw", "leave", "change own key"},
+}
+
+// An attempt is an operation that only the signer's role can speak against.
+type attempt struct {
+	body    spec.Body
+	opening *spec.Opening
+}
+
+// attempts makes every operation that there is, for one signer.
+func attempts(c *consortium, org string) map[string]attempt {
+	open := c.propose("alpha", "open for votes")
+	entry := c.listed("listed")
+	own := own(c, org)
+	plain, o1 := c.batch("plain")
+	urgent, o2 := c.batch("urgent")
+	urgent.Urgency = spec.Urgent
+	refer, o3 := c.batch("referred")
+	refer.Referral = []spec.Referral{{Form: spec.FormNotice, Basis: "law", State: "FR"}}
+	o3.Texts = make([]spec.Text, 5)
+	policy := c.genesis.Policy
+	over := policy.Digest()
+	policy.OutsidePerDay++
+	terms := spec.DefaultTaxonomy()
+	terms.Version++
+	key := func(org string) *spec.KeyChange {
+		return &spec.KeyChange{Org: org, Use: spec.UseOp, New: []spec.PublicKey{publicOf(org + " more")}, Reason: "more"}
+	}
+	return map[string]attempt{
+		"propose": {plain, o1}, "propose urgently": {urgent, o2}, "refer": {refer, o3},
+		"vote": {&spec.Vote{Case: open, Choice: spec.Reject}, nil}, "withdraw": {&spec.Withdraw{Case: own, Reason: "mistake"}, nil},
+		"dispute": {&spec.Dispute{Entry: entry, Reason: "wrong"}, nil}, "freeze": {&spec.Dispute{Entry: entry, Reason: "wrong", Freeze: true}, nil},
+		"enrol": {enrolment(card("victor reader IE")), nil}, "expel": {&spec.Membership{Action: spec.ActionExpel, Org: "charlie"}, nil},
+		"leave": {&spec.Membership{Action: spec.ActionLeave, Org: org}, nil}, "leave for another": {&spec.Membership{Action: spec.ActionLeave, Org: "charlie"}, nil},
+		"expel itself":   {&spec.Membership{Action: spec.ActionExpel, Org: org}, nil},
+		"change own key": {key(org), nil}, "change another's key": {key("charlie"), nil},
+		"change the policy":     {&spec.PolicyChange{Over: over, Policy: policy}, nil},
+		"change the taxonomy":   {&spec.TaxonomyChange{Taxonomy: terms}, nil},
+		"change the allow-list": {&spec.AllowChange{Add: values("press"), Reason: "press"}, nil},
+		"be ready":              {&spec.Ready{}, nil}, "confirm": {&spec.Applied{At: []spec.AppliedAt{{Index: 1}}}, nil},
+		"report": {&spec.Actions{Reports: []spec.Action{{Entry: entry, What: "removed", Count: 1}}}, nil},
+	}
+}
+
+// own is a case that the organisation opened, where its role may open one.
+func own(c *consortium, org string) spec.Hash {
+	switch org {
+	case "bravo":
+		return c.propose(org, "own")
+	case "police":
+		p, o := c.batch("own")
+		p.Referral = []spec.Referral{{Form: spec.FormNotice, Basis: "law", State: "FR"}}
+		o.Texts = make([]spec.Text, 5)
+		return c.do(org, p, o)
+	}
+	return c.do(org, &spec.Dispute{Entry: c.listed("disputed"), Reason: "wrong"}, nil)
+}
+
+// TestEveryRoleAndEveryOperation submits each operation as each role.
+func TestEveryRoleAndEveryOperation(t *testing.T) {
+	signers := map[string]string{spec.RoleMember: "bravo", spec.RoleReader: "tango", spec.RoleReferrer: "police", spec.RoleAuditor: "ngo"}
+	kinds := map[uint64]bool{}
+	for role, org := range signers {
+		fresh := func() (*consortium, map[string]attempt) {
+			c := found(t, func(p *spec.Policy) { p.Freeze = true },
+				"alpha", "bravo", "charlie", "ngo auditor BE", "police referrer FR", "tango reader IE")
+			return c, attempts(c, org)
+		}
+		_, all := fresh()
+		for _, r := range rights[role] {
+			if _, ok := all[r]; !ok {
+				t.Fatalf("no operation tries to %s", r)
+			}
+		}
+		for name, a := range all {
+			kinds[a.body.Kind()] = true
+			t.Run(fmt.Sprint(role, " may ", name), func(t *testing.T) {
+				c, all := fresh()
+				c.t = t
+				a := all[name]
+				if slices.Contains(rights[role], name) {
+					c.do(org, a.body, a.opening)
+				} else {
+					c.refuse(spec.CodeRole, org, a.body, a.opening)
+				}
+			})
+		}
+	}
+	for kind := spec.KindProposal; kind <= spec.KindAction; kind++ {
+		if !kinds[kind] && kind != spec.KindRecover {
+			t.Errorf("nobody tries a %s", spec.KindName(kind))
+		}
+	}
+}
+
+// TestThirtyMembersWithSevenSequencers founds a consortium whose raft is smaller
+// than its electorate, and changes who the sequencers are by a case.
+func TestThirtyMembersWithSevenSequencers(t *testing.T) {
+	seven := []string{"m00", "m03", "m07", "m11", "m13", "m17", "m29"}
+	c := found(t, func(p *spec.Policy) { p.Sequencers = seven }, memberLines(30)...)
+	want := func(ids []string, k int) {
+		t.Helper()
+		got, err := governance.Sequencers(c.ledger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p spec.Policy
+		c.read(spec.PolicyKey, &p)
+		if !slices.Equal(got, ids) || p.Finality(len(got)) != k {
+			t.Fatalf("%v with k=%d, want %v with k=%d", got, p.Finality(len(got)), ids, k)
+		}
+	}
+	want(seven, 5)
+	c.refuse(spec.CodeRole, "m01", &spec.Ready{}, nil)
+	c.do("m03", &spec.Ready{}, nil)
+	id := c.propose("m20", "one") // a member that is no sequencer
+	for i := 1; i < 16; i++ {
+		c.wantCase(id, "open")
+		c.vote(fmt.Sprintf("m%02d", i-1), id, spec.Approve)
+	}
+	c.wantCase(id, "accepted")
+	p := c.genesis.Policy
+	change := &spec.PolicyChange{Over: p.Digest(), Policy: p}
+	change.Policy.Sequencers = []string{"m00", "m01", "m02", "m03"}
+	id = c.do("m00", change, nil)
+	for i := 1; i < 20; i++ {
+		c.wantCase(id, "open")
+		c.vote(fmt.Sprintf("m%02d", i), id, spec.Approve)
+	}
+	c.wantCase(id, "accepted")
+	want(change.Policy.Sequencers, 3)
+}
+
+// TestANineMemberConsortiumGrows leaves sequencers as they are beyond nine.
+func TestANineMemberConsortiumGrows(t *testing.T) {
+	c := found(t, nil, memberLines(9)...)
+	id := c.enrol("m00", "a-tenth")
+	for i := 1; i < 6; i++ {
+		c.vote(fmt.Sprintf("m%02d", i), id, spec.Approve)
+	}
+	c.wantCase(id, "accepted")
+	ids, err := governance.Sequencers(c.ledger)
+	if err != nil || slices.Contains(ids, "a-tenth") || len(ids) != spec.MaxSequencers {
+		t.Fatalf("sequencers %v, %v", ids, err)
+	}
+}

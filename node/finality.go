@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tocsin-db/tocsin/node/cosign"
+	"github.com/tocsin-db/tocsin/node/receipt"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/spec/tlog"
@@ -166,4 +167,20 @@ func (n *Node) MayCosign() error {
 		return spec.Errorf(spec.CodeRole, "only a sequencer cosigns")
 	}
 	return n.cosigner.Refused()
+}
+
+// Receipt returns the receipt of an entry (spec/receipt.md) that opens one of its
+// signals, or none when signal is nil. It waits until the state is final.
+func (n *Node) Receipt(ctx context.Context, entry spec.Hash, signal *spec.Signal) ([]byte, error) {
+	return n.receipts().Get(ctx, entry, signal)
+}
+
+// AbsenceReceipt returns the proof that no entry lists a signal by equality. It is
+// for enrolled parties alone.
+func (n *Node) AbsenceReceipt(ctx context.Context, s spec.Signal) ([]byte, error) {
+	return n.receipts().Absent(ctx, s)
+}
+
+func (n *Node) receipts() *receipt.Maker {
+	return &receipt.Maker{Genesis: n.genesis.Genesis, Panel: n.panel, Store: n.store, Final: n.final}
 }

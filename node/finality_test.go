@@ -16,7 +16,7 @@ import (
 )
 
 // list has the consortium list one signal.
-func list(t *testing.T, c *trial.Consortium, s spec.Signal) spec.Hash {
+func list(t testing.TB, c *trial.Consortium, s spec.Signal) spec.Hash {
 	t.Helper()
 	id, err := c.Members[0].Propose(t.Context(), api.Proposal{
 		Items: []api.ProposalItem{{Labels: []string{"isil"}, Signals: []spec.Signal{s}}}, Basis: "designated-entity",

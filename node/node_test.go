@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 }
 
 // found starts a consortium that ends with the test.
-func found(t *testing.T, members int) (context.Context, *trial.Consortium) {
+func found(t testing.TB, members int) (context.Context, *trial.Consortium) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	t.Cleanup(cancel)

@@ -32,42 +32,50 @@ func (s *Store) LogHash(level int, index uint64) (h spec.Hash, err error) {
 // LogRoot is the RFC 6962 root over the log as changed so far.
 func (t *Tx) LogRoot() spec.Hash { return t.edge.Root() }
 
-// A StateProof is what ties facts about the state to the last StateRoot leaf of
-// the log, as of one moment.
+// A StateProof ties facts about the state to the last StateRoot leaf of the log, as
+// of one moment.
 type StateProof struct {
-	Size   uint64 // of the log: its last leaf is the StateRoot
-	Record []byte // under the key asked for, or nil
-	Rules  *tlog.BucketProof
-	Live   *tlog.BucketProof // of the live signal asked for, or nil when it is not live
-	Meta   []byte            // of that live signal
+	Size    uint64 // of the log: its last leaf is the StateRoot
+	Records []ProvedRecord
+	Live    *tlog.BucketProof // of the live signal asked for, nil when it is not live
 }
 
-// ProveRecord proves the record under key and, when k is not zero, the live
-// signal k of an entry. It waits for the batch under way.
-func (s *Store) ProveRecord(key []byte, k, entry spec.Hash) (p StateProof, err error) {
+// A ProvedRecord is a record of the rules' state with its proof.
+type ProvedRecord struct {
+	Key, Value []byte
+	Proof      *tlog.BucketProof
+}
+
+// Prove proves the records under keys, leaving out those that are not there, and,
+// when k is not zero, the live signal k of an entry. It waits for the batch under
+// way.
+func (s *Store) Prove(keys [][]byte, k, entry spec.Hash) (p StateProof, err error) {
 	s.writer.Lock() // the trees in memory are those of the last commit only between batches
 	defer s.writer.Unlock()
 	err = s.read(func(d *database) error {
 		p.Size = d.edge.Size
-		if p.Record, err = get(d.pebble, recordKey(key)); err != nil || p.Record == nil {
-			return err
+		for _, key := range keys {
+			value, err := get(d.pebble, recordKey(key))
+			if err != nil {
+				return err
+			}
+			if value == nil {
+				continue
+			}
+			place := spec.RulePlace(key)
+			proof, err := d.rules.prove(d.pebble, tableRuleLeaf, place, ruleLeafKey(place), ruleLeaf)
+			if err != nil {
+				return err
+			}
+			p.Records = append(p.Records, ProvedRecord{key, value, proof})
 		}
-		place := spec.RulePlace(key)
-		p.Rules, err = d.rules.prove(d.pebble, tableRuleLeaf, place, ruleLeafKey(place), func(_, value []byte) (spec.Hash, error) {
-			return spec.Hash(value), nil
-		})
-		if err != nil || k.IsZero() {
-			return err
+		if k.IsZero() {
+			return nil
 		}
 		b, err := get(d.pebble, liveKey(k, entry))
 		if err != nil || b == nil {
 			return err
 		}
-		l, err := parseLive(liveKey(k, entry), b)
-		if err != nil {
-			return err
-		}
-		p.Meta = l.Meta
 		p.Live, err = d.live.prove(d.pebble, tableLive, k, liveKey(k, entry), liveLeaf)
 		return err
 	})
@@ -98,6 +106,8 @@ type LiveLeaf struct {
 	K, C spec.Hash
 	Meta []byte
 }
+
+func ruleLeaf(_, value []byte) (spec.Hash, error) { return spec.Hash(value), nil }
 
 func liveLeaf(key, value []byte) (spec.Hash, error) {
 	l, err := parseLive(key, value)
@@ -133,18 +143,17 @@ func (t *bucketTree) each(r pebble.Reader, table byte, b uint32, fn func(key, va
 
 // prove proves the leaf under key, whose place is given.
 func (t *bucketTree) prove(r pebble.Reader, table byte, place spec.Hash, key []byte, leaf func(key, value []byte) (spec.Hash, error)) (*tlog.BucketProof, error) {
-	var tree tlog.Memory
-	p := &tlog.BucketProof{Siblings: t.path(t.bucketOf(place))}
-	found := false
+	var bucket tlog.Memory
+	index, found := uint64(0), false
 	err := t.each(r, table, t.bucketOf(place), func(k, v []byte) error {
 		h, err := leaf(k, v)
 		if err != nil {
 			return err
 		}
 		if string(k) == string(key) {
-			p.Index, found = tree.Size, true
+			index, found = bucket.Size, true
 		}
-		tree.Add(h)
+		bucket.Add(h)
 		return nil
 	})
 	if err == nil && !found {
@@ -153,7 +162,5 @@ func (t *bucketTree) prove(r pebble.Reader, table byte, place spec.Hash, key []b
 	if err != nil {
 		return nil, err
 	}
-	p.Count = tree.Size
-	p.Path, err = tlog.Inclusion(&tree, p.Count, p.Index)
-	return p, err
+	return tlog.NewBucketProof(&bucket, index, t.path(t.bucketOf(place)))
 }

@@ -42,30 +42,33 @@ func TestRecordsAndLiveSignalsAreProved(t *testing.T) {
 	})
 	roots, shared := lastRoots(t, s), 0
 	for i := range records {
-		p, err := s.ProveRecord(key(i), spec.Hash{}, spec.Hash{})
-		if err != nil || p.Size != s.Size() || string(p.Record) != string(key(-i)) || p.Live != nil {
+		p, err := s.Prove([][]byte{key(i), []byte("none")}, spec.Hash{}, spec.Hash{})
+		if err != nil || p.Size != s.Size() || len(p.Records) != 1 || string(p.Records[0].Value) != string(key(-i)) || p.Live != nil {
 			t.Fatalf("record %d: %+v, %v", i, p, err)
 		}
-		if p.Rules.Count > 1 {
-			shared++
-		}
-		if err := p.Rules.Check(tlog.RulesBits, spec.RulePlace(key(i)), spec.RuleLeaf(key(i), p.Record), roots.RulesRoot); err != nil {
+		proof := p.Records[0].Proof
+		shared += len(proof.Path)
+		if err := proof.Check(tlog.RulesBits, spec.RulePlace(key(i)), spec.RuleLeaf(key(i), key(-i)), roots.RulesRoot); err != nil {
 			t.Fatalf("record %d: %v", i, err)
 		}
-		if p.Rules.Check(tlog.RulesBits, spec.RulePlace(key(i)), spec.RuleLeaf(key(i), []byte("other")), roots.RulesRoot) == nil {
+		if proof.Check(tlog.RulesBits, spec.RulePlace(key(i)), spec.RuleLeaf(key(i), []byte("other")), roots.RulesRoot) == nil {
 			t.Fatalf("another record is proved with the proof of %d", i)
 		}
 	}
 	if shared == 0 {
 		t.Fatal("no bucket has two records: the test shows less than it means to")
 	}
+	meta, err := spec.Encode(ptr(a.listing(spec.StateActive, false).Meta))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i, o := range a.opening.Signals {
 		k := o.Signal.Key()
-		p, err := s.ProveRecord(spec.EntryKey(a.id), k, spec.EntryID(a.id, 0))
+		p, err := s.Prove(nil, k, spec.EntryID(a.id, 0))
 		if err != nil || p.Live == nil {
 			t.Fatalf("signal %d: %+v, %v", i, p, err)
 		}
-		if err := p.Live.Check(tlog.LiveBits, k, spec.LiveLeaf(k, o.Commitment(), p.Meta), roots.LiveRoot); err != nil {
+		if err := p.Live.Check(tlog.LiveBits, k, spec.LiveLeaf(k, o.Commitment(), meta), roots.LiveRoot); err != nil {
 			t.Fatalf("signal %d: %v", i, err)
 		}
 		size, bucket, siblings, err := s.LiveBucket(k)
@@ -77,12 +80,12 @@ func TestRecordsAndLiveSignalsAreProved(t *testing.T) {
 			t.Fatalf("the bucket of signal %d: %v", i, err)
 		}
 	}
-	absent := sha(9)
-	p, err := s.ProveRecord([]byte("none"), absent.Key(), spec.Hash{})
-	if err != nil || p.Record != nil || p.Rules != nil || p.Live != nil {
+	if p, err := s.Prove(nil, sha(9).Key(), spec.EntryID(a.id, 0)); err != nil || p.Live != nil {
 		t.Fatalf("what is not there: %+v, %v", p, err)
 	}
 }
+
+func ptr[T any](v T) *T { return &v }
 
 func TestLogHashesGiveTheRoot(t *testing.T) {
 	s := open(t, vfs.NewMem())

@@ -13,26 +13,48 @@ const (
 )
 
 // A BucketProof ties a leaf to one of the roots of the state: the leaf's path in
-// its bucket, and the bucket's in the perfect tree above.
+// its bucket, and the bucket's in the perfect tree above. Both go from the lowest
+// hash up; that of the bucket turns as the leaf's place says.
 type BucketProof struct {
 	_        struct{} `cbor:",toarray"`
-	Index    uint64   // of the leaf in its bucket
-	Count    uint64   // of leaves in the bucket
+	Turns    uint64   // bit i is set where hash i of Path stands on the left
 	Path     []spec.Hash
-	Siblings []spec.Hash // of the bucket, from the lowest up
+	Siblings []spec.Hash
+}
+
+// NewBucketProof proves the leaf at index of a bucket.
+func NewBucketProof(bucket *Memory, index uint64, siblings []spec.Hash) (*BucketProof, error) {
+	path, err := Inclusion(bucket, bucket.Size, index)
+	p := &BucketProof{Path: path, Siblings: siblings}
+	for i, last := 0, bucket.Size-1; last > 0; index, last = index>>1, last>>1 {
+		if index&1 == 1 {
+			p.Turns |= 1 << i
+		} else if index == last {
+			continue // the odd last one is carried up alone
+		}
+		i++
+	}
+	return p, err
 }
 
 // Check verifies that a leaf with this place stands in the tree of 2^bits buckets
 // with this root, failing with BAD_PROOF.
 func (p *BucketProof) Check(bits int, place, leaf, root spec.Hash) error {
-	if p.Count == 0 || p.Index >= p.Count || p.Count > MaxSize || len(p.Path) > MaxProof {
+	if len(p.Path) >= MaxProof || p.Turns>>len(p.Path) != 0 {
 		return errProof
 	}
-	bucket, rest := rootFrom(p.Path, p.Index, p.Count, leaf)
-	if rest != 0 {
-		return errProof
+	h := leaf
+	for i, s := range p.Path {
+		h = join(h, s, p.Turns>>i&1 == 1)
 	}
-	return CheckBucket(p.Siblings, bits, place, bucket, root)
+	return CheckBucket(p.Siblings, bits, place, h, root)
+}
+
+func join(h, sibling spec.Hash, left bool) spec.Hash {
+	if left {
+		return spec.NodeHash(sibling, h)
+	}
+	return spec.NodeHash(h, sibling)
 }
 
 // CheckBucket verifies that the bucket of a place has this root in the tree of
@@ -44,36 +66,11 @@ func CheckBucket(siblings []spec.Hash, bits int, place, bucket, root spec.Hash) 
 	top := uint32(place[0])<<24 | uint32(place[1])<<16 | uint32(place[2])<<8 | uint32(place[3])
 	b, h := top>>(32-bits), bucket
 	for _, s := range siblings {
-		if b&1 == 0 {
-			h = spec.NodeHash(h, s)
-		} else {
-			h = spec.NodeHash(s, h)
-		}
+		h = join(h, s, b&1 == 1)
 		b >>= 1
 	}
 	if h != root {
 		return errProof
 	}
 	return nil
-}
-
-// rootFrom is the root that an inclusion proof leads to (RFC 9162 §2.1.3.2), and
-// how far the proof is from the right length.
-func rootFrom(path []spec.Hash, index, size uint64, leaf spec.Hash) (spec.Hash, int) {
-	h, last := leaf, size-1
-	for i, p := range path {
-		if last == 0 {
-			return h, len(path) - i
-		}
-		if index&1 == 1 || index == last {
-			h = spec.NodeHash(p, h)
-			for index&1 == 0 && index != 0 {
-				index, last = index>>1, last>>1
-			}
-		} else {
-			h = spec.NodeHash(h, p)
-		}
-		index, last = index>>1, last>>1
-	}
-	return h, int(min(last, 1))
 }

@@ -28,7 +28,8 @@ type Panel struct {
 	log    sumnote.Verifier
 }
 
-// NewPanel makes the panel of sequencers: those of orgs that are members.
+// NewPanel makes the panel of sequencers: those of orgs that are members. K is the
+// least that is safe.
 func NewPanel(origin string, orgs []spec.Organisation) (*Panel, error) {
 	p := &Panel{Origin: origin, orgs: map[string]sumnote.Verifier{}, names: map[string]string{}, log: logVerifier(origin)}
 	if p.log == nil {
@@ -54,8 +55,20 @@ func NewPanel(origin string, orgs []spec.Organisation) (*Panel, error) {
 	return p, nil
 }
 
-// GenesisPanel is the panel of the founding members.
-func GenesisPanel(g *spec.Genesis) (*Panel, error) { return NewPanel(g.Origin(), g.Organisations) }
+// GenesisPanel is the panel of the sequencers that the founding policy names, and
+// as many of them as it asks for.
+func GenesisPanel(g *spec.Genesis) (*Panel, error) {
+	orgs := slices.Clone(g.Organisations)
+	named := g.Policy.Sequencers
+	orgs = slices.DeleteFunc(orgs, func(o spec.Organisation) bool {
+		return o.Role != spec.RoleMember || len(named) > 0 && !slices.Contains(named, o.ID)
+	})
+	p, err := NewPanel(g.Origin(), orgs[:min(len(orgs), spec.MaxSequencers)])
+	if err == nil {
+		p.K = g.Policy.Finality(len(p.orgs))
+	}
+	return p, err
+}
 
 // Orgs lists the sequencers by id.
 func (p *Panel) Orgs() []string {
@@ -115,7 +128,21 @@ func (p *Panel) Note(s *Signed) ([]byte, error) {
 // Open reads a signed note: a checkpoint of this log with the log key's signature
 // and any cosignatures. Those of others than the panel's sequencers are left out.
 // It fails with BAD_CHECKPOINT when a signature of a key that it knows is wrong.
-func (p *Panel) Open(note []byte) (*Signed, error) {
+func (p *Panel) Open(note []byte) (*Signed, error) { return p.open(note, false) }
+
+// OpenExact is Open for a note that must be just as Note writes it, and final.
+func (p *Panel) OpenExact(note []byte) (*Signed, error) {
+	s, err := p.open(note, true)
+	if err == nil {
+		err = p.checkFinal(s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (p *Panel) open(note []byte, exact bool) (*Signed, error) {
 	bad := spec.Errorf(spec.CodeCheckpoint, "not a signed checkpoint of this log")
 	if len(note) > MaxNote {
 		return nil, spec.Errorf(spec.CodeTooLarge, "a signed note has at most %d bytes", MaxNote)
@@ -143,20 +170,31 @@ func (p *Panel) Open(note []byte) (*Signed, error) {
 	if c.Origin != p.Origin || !signed {
 		return nil, bad
 	}
-	slices.SortFunc(s.Cosignatures, func(a, b Cosignature) int { return cmp.Compare(a.Org, b.Org) })
+	byOrg := func(a, b Cosignature) int { return cmp.Compare(a.Org, b.Org) }
+	if exact && (len(n.UnverifiedSigs) > 0 || n.Sigs[0].Name != p.log.Name() || !slices.IsSortedFunc(s.Cosignatures, byOrg)) {
+		return nil, bad
+	}
+	slices.SortFunc(s.Cosignatures, byOrg)
 	return s, nil
 }
 
 // OpenFinal is Open for a note that must be final, else NOT_FINAL.
 func (p *Panel) OpenFinal(note []byte) (*Signed, error) {
 	s, err := p.Open(note)
+	if err == nil {
+		err = p.checkFinal(s)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if !p.Final(s) {
-		return nil, spec.Errorf(spec.CodeNotFinal, "the checkpoint has %d of %d cosignatures that make it final", len(s.Cosignatures), p.K)
-	}
 	return s, nil
+}
+
+func (p *Panel) checkFinal(s *Signed) error {
+	if !p.Final(s) {
+		return spec.Errorf(spec.CodeNotFinal, "the checkpoint has %d of %d cosignatures that make it final", len(s.Cosignatures), p.K)
+	}
+	return nil
 }
 
 // add takes a verified signature of a note: base64(key hash ‖ time ‖ signature),

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node_test
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"github.com/transparency-dev/formats/proof"
+
+	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/node/identity"
+	"github.com/tocsin-db/tocsin/node/trial"
+	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog/receipt"
+)
+
+func verifierOf(t testing.TB, p *trial.Participant) *receipt.Verifier {
+	t.Helper()
+	g, err := identity.LoadGenesis(p.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := receipt.NewVerifier(g.Genesis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// A receipt of each kind holds for anyone with the genesis document, says what
+// happened, and no byte of it can be changed.
+func TestReceipts(t *testing.T) {
+	ctx, c := found(t, 5)
+	reader, err := c.AddReader(ctx, "tango")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := verifierOf(t, reader)
+	for i := range byte(3) {
+		id, err := c.Members[0].Propose(ctx, api.Proposal{
+			Items: []api.ProposalItem{
+				{Labels: []string{"isil"}, Signals: []spec.Signal{sha(10 * i), sha(10*i + 1)}}, {Labels: []string{"manual"}, Signals: []spec.Signal{sha(10*i + 2)}},
+			},
+			Basis: "designated-entity", Text: "seen twice",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range c.Members[1:3] {
+			if _, err := m.Vote(ctx, api.Ballot{Case: id, Choice: spec.Approve}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s := sha(11)
+	awaitMatches(t, ctx, reader, s, 1)
+	entry := matches(t, reader, s)[0].Entry
+
+	check := func(p *trial.Participant, signal *spec.Signal, state string, approvers, against []string) []byte {
+		t.Helper()
+		b, err := p.Receipt(ctx, entry, signal)
+		if err != nil {
+			t.Fatalf("%s: %v", p.ID, err)
+		}
+		f, err := v.Verify(b)
+		if err != nil {
+			t.Fatalf("%s: %v", p.ID, err)
+		}
+		if f.Entry != entry || f.State != state || f.Organisation != "alpha" || !slices.Equal(f.Labels, []string{"isil"}) {
+			t.Fatalf("%s: the receipt says %+v", p.ID, f)
+		}
+		if !slices.Equal(f.Listing.Approvers, approvers) || f.Listing.Need != 3 || f.Listing.Decided == 0 || len(f.Cosigners) < 4 || f.Final.IsZero() {
+			t.Fatalf("%s: the receipt says %+v", p.ID, f)
+		}
+		if signal == nil != (f.Signal == nil) || signal != nil && (!bytes.Equal(f.Signal.Value, signal.Value) || !f.Live) {
+			t.Fatalf("%s: the receipt opens %v", p.ID, f.Signal)
+		}
+		if (f.Retraction == nil) != (against == nil) || against != nil && !slices.Equal(f.Retraction.Approvers, against) {
+			t.Fatalf("%s: the receipt says %+v of the retraction", p.ID, f.Retraction)
+		}
+		if len(b) > 10<<10 {
+			t.Errorf("the receipt has %d bytes", len(b))
+		}
+		t.Logf("%s, %s: %d bytes", p.ID, state, len(b))
+		return b
+	}
+	three := []string{"alpha", "bravo", "charlie"}
+	check(c.Members[3], &s, "active", three, nil)
+	check(c.Members[3], nil, "active", three, nil)
+	tamper(t, v, check(reader, &s, "active", three, nil))
+	if b, err := reader.Receipt(ctx, entry, ptr(sha(99))); spec.CodeOf(err) != spec.CodeEntry {
+		t.Fatalf("a receipt of %d bytes for a signal that the entry does not list: %v", len(b), err)
+	}
+
+	dispute, err := c.Members[4].Dispute(ctx, api.Claim{Entry: entry, Reason: "lawful-content"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range c.Members[1:3] {
+		if _, err := m.Vote(ctx, api.Ballot{Case: dispute, Choice: spec.Approve}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	awaitMatches(t, ctx, reader, s, 0)
+	tamper(t, v, check(reader, nil, "retracted", three, []string{"bravo", "charlie", "echo"}))
+	if _, err := reader.Receipt(ctx, entry, &s); spec.CodeOf(err) != spec.CodeEntry {
+		t.Fatalf("a retracted value is opened: %v", err)
+	}
+
+	_, other := found(t, 3)
+	b := check(reader, nil, "retracted", three, []string{"bravo", "charlie", "echo"})
+	if _, err := verifierOf(t, other.Members[0]).Verify(b); err == nil {
+		t.Fatal("the receipt holds for another consortium")
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// tamper flips bits of every byte.
+func tamper(t *testing.T, v *receipt.Verifier, good []byte) {
+	t.Helper()
+	for i := range good {
+		b := bytes.Clone(good)
+		b[i] ^= 1 << (i % 8)
+		if f, err := v.Verify(b); err == nil {
+			t.Fatalf("byte %d of %d flipped: the receipt says %+v", i, len(b), f)
+		}
+	}
+	for _, b := range [][]byte{nil, good[:len(good)-1], append(bytes.Clone(good), 0)} {
+		if _, err := v.Verify(b); err == nil {
+			t.Fatalf("%d of %d bytes hold", len(b), len(good))
+		}
+	}
+}
+
+// A receipt without one of its leaves or records, or with one more, is refused.
+func TestReceiptsHoldWholeOnly(t *testing.T) {
+	ctx, c := found(t, 3)
+	v := verifierOf(t, c.Members[0])
+	list(t, c, sha(1))
+	entry := matches(t, c.Members[1], sha(1))[0].Entry
+	b, err := c.Members[1].Receipt(ctx, entry, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := receipt.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, b := range r.Proofs() {
+		var p proof.TLogProof
+		if err := p.Unmarshal(b); err != nil || p.Index != r.Leaves[i].Index || !bytes.Equal(p.Checkpoint, r.Note) {
+			t.Fatalf("the stock library reads the proof of leaf %d as %+v, %v", i, p, err)
+		}
+	}
+	refused := func(what string, r receipt.Receipt) {
+		t.Helper()
+		b, err := r.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, err := v.Verify(b); err == nil {
+			t.Errorf("%s: the receipt says %+v", what, f)
+		}
+	}
+	for i := range r.Leaves {
+		less := *r
+		less.Leaves = slices.Delete(slices.Clone(r.Leaves), i, i+1)
+		refused("without a leaf", less)
+	}
+	for i := range r.Records {
+		less := *r
+		less.Records = slices.Delete(slices.Clone(r.Records), i, i+1)
+		refused("without a record", less)
+	}
+	twice := *r
+	twice.Leaves = append(slices.Clone(r.Leaves), r.Leaves[len(r.Leaves)-1])
+	refused("with a leaf twice", twice)
+	list(t, c, sha(2))
+	b, err = c.Members[1].Receipt(ctx, matches(t, c.Members[1], sha(2))[0].Entry, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r2, err := receipt.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Verify(b); err != nil {
+		t.Fatal(err)
+	}
+	other := *r2
+	other.Entry = entry
+	refused("of another entry", other)
+	mixed := *r2
+	mixed.Leaves = slices.Insert(slices.Clone(r2.Leaves), 0, r.Leaves[0])
+	refused("with a leaf of another", mixed)
+}
+
+// What is not listed is proved so; what is cannot be.
+func TestAbsence(t *testing.T) {
+	ctx, c := found(t, 3)
+	v := verifierOf(t, c.Members[0])
+	for i := range byte(4) {
+		list(t, c, sha(i))
+	}
+	b, err := c.Members[1].AbsenceReceipt(ctx, sha(9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := v.VerifyAbsence(b)
+	if err != nil || !bytes.Equal(f.Signal.Value, sha(9).Value) {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	for i := range b {
+		changed := bytes.Clone(b)
+		changed[i] ^= 1 << (i % 8)
+		if f, err := v.VerifyAbsence(changed); err == nil {
+			// a bucket holds far more places than signals: nearly any other signal
+			// of the same bucket is absent by the same proof, and is what it says
+			if bytes.Equal(f.Signal.Value, sha(9).Value) {
+				t.Fatalf("byte %d of %d flipped: the receipt says %+v", i, len(b), f)
+			}
+		}
+	}
+	if _, err := c.Members[1].AbsenceReceipt(ctx, sha(2)); spec.CodeOf(err) != spec.CodeUsage {
+		t.Fatalf("of a listed signal: %v", err)
+	}
+	a, err := receipt.ParseAbsence(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Value = sha(2).Value
+	forged, err := a.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err := v.VerifyAbsence(forged); err == nil {
+		t.Fatalf("a listed signal is absent: %+v", f)
+	}
+}
+
+func BenchmarkVerifyReceipt(b *testing.B) {
+	ctx, c := found(b, 3)
+	v := verifierOf(b, c.Members[0])
+	list(b, c, sha(1))
+	s := sha(1)
+	a, err := c.Members[1].Match(ctx, []spec.Signal{s})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r, err := c.Members[1].Receipt(ctx, a.Matches[0].Entry, &s)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(len(r)), "bytes")
+	for b.Loop() {
+		if _, err := v.Verify(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

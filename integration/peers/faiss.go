@@ -29,6 +29,8 @@ type faissReport struct {
 	P50           float64 `json:"p50_us"`
 	P99           float64 `json:"p99_us"`
 	Mean          float64 `json:"mean_us"`
+	CPU50         float64 `json:"p50_cpu_us"`
+	CPU99         float64 `json:"p99_cpu_us"`
 	AddP50        float64 `json:"add_p50_us"`
 	FlatP50       float64 `json:"flat_p50_us"`
 	Flat300       float64 `json:"flat_300_us"`

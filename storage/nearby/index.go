@@ -57,6 +57,9 @@ func (x *Index) Add(hash *[32]byte, ref uint64) error {
 }
 
 func (x *Index) add(r *row, ref uint64) error {
+	if segments := *x.segments.Load(); len(segments) > 0 {
+		segments[len(segments)-1].prefetch(r)
+	}
 	if s, id, ok := x.find(r); ok {
 		if s.addRef(id, ref) {
 			x.pairs.Add(1)

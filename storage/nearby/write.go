@@ -19,7 +19,6 @@ func (s *segment) full() bool {
 // addRow lists a hash that is not there yet. The segment must not be full.
 func (s *segment) addRow(r *row, ref uint64) {
 	s.enlarge()
-	s.prefetch(r)
 	id := s.newRow()
 	s.storeRow(id, r)
 	s.setRef(id, ref)

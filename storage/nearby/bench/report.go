@@ -23,6 +23,7 @@ func (r *SearchReport) write(out io.Writer, asJSON bool) error {
 		{"build", fmt.Sprintf("%.2f s", r.BuildSeconds)},
 		{"memory", fmt.Sprintf("%.1f bytes per entry", r.BytesPerEntry)},
 		{"one query", fmt.Sprintf("p50 %.2f µs, p99 %.2f µs, mean %.2f µs", r.P50, r.P99, r.Mean)},
+		{"its own time", fmt.Sprintf("p50 %.2f µs, p99 %.2f µs, mean %.2f µs of the processor", r.CPU50, r.CPU99, r.CPUMean)},
 		{"memory floor", fmt.Sprintf("%.2f µs for the %.0f cache lines of a query", r.FloorMicros, r.LinesPerQuery)},
 		{"queries/s", fmt.Sprintf("%.0f on one core, %.0f on %d, %.0f in batches", r.QPS1, r.QPSAll, r.Cores, r.QPSBatch)},
 		{"checked", fmt.Sprintf("%d queries against brute force: equal", r.Checked)},

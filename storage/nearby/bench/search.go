@@ -43,6 +43,9 @@ type SearchReport struct {
 	P50           float64 `json:"p50_us"`
 	P99           float64 `json:"p99_us"`
 	Mean          float64 `json:"mean_us"`
+	CPU50         float64 `json:"p50_cpu_us,omitempty"` // of the thread's own time: without what
+	CPU99         float64 `json:"p99_cpu_us,omitempty"` // other programs took from it
+	CPUMean       float64 `json:"mean_cpu_us,omitempty"`
 	QPS1          float64 `json:"qps_1"`
 	QPSAll        float64 `json:"qps_all"`
 	QPSBatch      float64 `json:"qps_batch"` // all cores, batches of 1,000
@@ -133,6 +136,7 @@ func (r *SearchReport) measure(ctx context.Context, x *nearby.Index, queries [][
 	r.Matches = matches
 	r.P50, r.P99, r.Mean = micros(lat)
 	r.QPS1 = 1e6 / r.Mean
+	r.CPU50, r.CPU99, r.CPUMean = cpuEach(x, queries, o.Radius)
 	r.QPSAll = throughput(x, queries, o.Radius)
 	r.QPSBatch = batchThroughput(x, queries, o.Radius)
 	f := x.Floor(queries, o.Radius)
@@ -165,6 +169,24 @@ func timeEach(x *nearby.Index, queries [][rowSize]byte, radius int) (took []time
 		matches += len(dst)
 	}
 	return took, matches
+}
+
+// cpuEach is timeEach by the clock of the thread, where there is one.
+func cpuEach(x *nearby.Index, queries [][rowSize]byte, radius int) (p50, p99, mean float64) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	took := make([]time.Duration, len(queries))
+	var dst []nearby.Match
+	for i := range queries {
+		started, ok := cpuTime()
+		if !ok {
+			return 0, 0, 0
+		}
+		dst, _ = x.Search(&queries[i], radius, dst[:0])
+		now, _ := cpuTime()
+		took[i] = now - started
+	}
+	return micros(took)
 }
 
 func micros(took []time.Duration) (p50, p99, mean float64) {

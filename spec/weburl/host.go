@@ -30,12 +30,15 @@ func canonicalHost(authority string) (host string, ip bool, err error) {
 		return host, true, err
 	}
 	host, _, _ = strings.Cut(host, ":")
+	if host = cleanDots(host); len(host) > maxHost {
+		return "", false, errNoHost()
+	}
 	host = cleanDots(lower(toASCII(host)))
 	if strings.ContainsAny(host, "[]") {
 		return "", false, errBrackets()
 	}
 	if host == "" || len(host) > maxHost {
-		return "", false, spec.Errorf(spec.CodeSignal, "this address has no host that could exist")
+		return "", false, errNoHost()
 	}
 	if v4, ok := parseIPv4(host); ok {
 		return v4.String(), true, nil
@@ -46,7 +49,7 @@ func canonicalHost(authority string) (host string, ip bool, err error) {
 // toASCII converts a name that is not ASCII. A name without a valid ASCII form
 // stays as it is, to be percent-escaped: an address always has one form.
 func toASCII(host string) string {
-	if ascii(host) || !utf8.ValidString(host) || len(host) > maxHost {
+	if ascii(host) || !utf8.ValidString(host) {
 		return host
 	}
 	converted, err := names.ToASCII(host)
@@ -105,6 +108,10 @@ func bracketed(s string) (string, error) {
 }
 
 var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+func errNoHost() error {
+	return spec.Errorf(spec.CodeSignal, "this address has no host that could exist")
+}
 
 func errBrackets() error {
 	return spec.Errorf(spec.CodeSignal, "the brackets of this address hold no IPv6 address")

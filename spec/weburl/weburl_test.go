@@ -171,6 +171,8 @@ func FuzzParse(f *testing.F) {
 	for in := range chosen {
 		f.Add(in)
 	}
+	f.Add("\u0405" + strings.Repeat(".", maxHost))         // too long until its dots are joined
+	f.Add("http://" + strings.Repeat("\ufdfa", 300) + "/") // grows when mapped
 	f.Fuzz(func(t *testing.T, in string) {
 		if len(in) <= MaxLen {
 			if got, want := unescape(in), naive(in); got != want {

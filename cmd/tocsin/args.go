@@ -40,9 +40,11 @@ func normalise(app *cli.App, args []string) ([]string, error) {
 type normaliser struct {
 	global     []cli.Flag
 	commands   []*cli.Command // that may follow
-	path       []string       // commands so far, each with its flags behind it
+	names      []string       // commands so far
+	path       []string       // the same, each with its flags behind it
 	flags      []cli.Flag     // of the last command
 	before     []string       // global flags
+	later      []string       // flags of a command that is still to come
 	positional []string
 }
 
@@ -51,7 +53,7 @@ func (n *normaliser) word(w string) {
 	if len(n.positional) == 0 {
 		for _, c := range n.commands {
 			if slices.Contains(append([]string{c.Name}, c.Aliases...), w) {
-				n.path = append(n.path, w)
+				n.names, n.path = append(n.names, w), append(n.path, w)
 				n.commands, n.flags = c.Subcommands, c.Flags
 				return
 			}
@@ -68,6 +70,8 @@ func (n *normaliser) flag(word string, rest []string) (int, error) {
 	if f == nil {
 		if f = lookup(n.global, name); f != nil {
 			to = &n.before
+		} else if f = below(n.commands, name); f != nil {
+			to = &n.later
 		}
 	}
 	*to = append(*to, word)
@@ -82,12 +86,12 @@ func (n *normaliser) flag(word string, rest []string) (int, error) {
 }
 
 func (n *normaliser) result() []string {
-	out := append(n.before, n.path...)
+	out := append(append(n.before, n.path...), n.later...)
 	switch {
 	case len(n.positional) == 0:
 		return out
-	case len(n.commands) > 0: // a command that there is not
-		return append(out, n.positional...)
+	case len(n.commands) > 0: // a command that there is not, whatever its flags
+		return append(append(n.before, n.names...), n.positional...)
 	}
 	return append(append(out, "--"), n.positional...)
 }
@@ -95,6 +99,19 @@ func (n *normaliser) result() []string {
 func lookup(flags []cli.Flag, name string) cli.Flag {
 	for _, f := range flags {
 		if slices.Contains(f.Names(), name) {
+			return f
+		}
+	}
+	return nil
+}
+
+// below finds a flag of one of the commands or of those below them.
+func below(commands []*cli.Command, name string) cli.Flag {
+	for _, c := range commands {
+		if f := lookup(c.Flags, name); f != nil {
+			return f
+		}
+		if f := below(c.Subcommands, name); f != nil {
 			return f
 		}
 	}

@@ -76,6 +76,7 @@ func TestConsortium(t *testing.T) {
 func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 	return testscript.Params{
 		Dir: dir, Setup: setup, RequireExplicitExec: true, RequireUniqueNames: true,
+		Deadline: time.Now().Add(4 * patience), // of what waits for a node that has died
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  cmdExits,
 			"await":  func(ts *testscript.TestScript, neg bool, args []string) { awaitCode(ts, 0, args) },

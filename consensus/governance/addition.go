@@ -8,7 +8,7 @@ import (
 
 // propose opens an addition.
 func propose(v *view, op *spec.Signed, who *spec.OrgRecord, p *spec.Proposal, b *Beside) error {
-	policy, err := policyOf(v)
+	policy, err := v.policy()
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ func open(v *view, op *spec.Signed, c *spec.Case) error {
 	if err != nil {
 		return err
 	}
-	policy, err := policyOf(v)
+	policy, err := v.policy()
 	if err != nil {
 		return err
 	}

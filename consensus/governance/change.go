@@ -64,6 +64,7 @@ func setPolicy(v *view, p *spec.Policy) error {
 	if err != nil {
 		return err
 	}
+	v.rules = p
 	clock.Policy, clock.Schemas, clock.MatchableMS = p.Digest(), p.Schemas, p.Clocks.MatchableMS
 	if err := v.put(spec.PolicyKey, p); err != nil {
 		return err

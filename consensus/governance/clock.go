@@ -118,7 +118,7 @@ func fall(v *view, id spec.Hash) error {
 // notice says on the record that a case is overdue, and for whom it waits. It
 // returns the leaf's index.
 func notice(v *view, id spec.Hash, c *spec.Case, what uint64) (uint64, error) {
-	policy, err := policyOf(v)
+	policy, err := v.policy()
 	if err != nil {
 		return 0, err
 	}

@@ -38,7 +38,7 @@ func depart(v *view, m *spec.Membership, since uint64) error {
 
 // unname takes a member that went off the list of sequencers.
 func unname(v *view, org string) error {
-	policy, err := policyOf(v)
+	policy, err := v.policy()
 	if err != nil {
 		return err
 	}
@@ -46,11 +46,12 @@ func unname(v *view, org string) error {
 	if i < 0 {
 		return v.setClock()
 	}
-	policy.Sequencers = slices.Delete(policy.Sequencers, i, i+1)
-	if n := uint64(len(policy.Sequencers)); policy.FinalityK > n || n == 0 {
-		policy.FinalityK = 0
+	next := *policy
+	next.Sequencers = slices.Concat(policy.Sequencers[:i], policy.Sequencers[i+1:])
+	if n := uint64(len(next.Sequencers)); next.FinalityK > n || n == 0 {
+		next.FinalityK = 0
 	}
-	return setPolicy(v, policy)
+	return setPolicy(v, &next)
 }
 
 // eachOpen calls fn with the cases that are open now, as long as they are.

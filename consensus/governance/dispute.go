@@ -15,7 +15,7 @@ func dispute(v *view, op *spec.Signed, who *spec.OrgRecord, d *spec.Dispute) err
 	if err != nil {
 		return err
 	}
-	policy, err := policyOf(v)
+	policy, err := v.policy()
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func membership(v *view, op *spec.Signed, m *spec.Membership) error {
 
 // openQuota counts a case against the daily number of its rule.
 func openQuota(v *view, op *spec.Signed) error {
-	policy, err := policyOf(v)
+	policy, err := v.policy()
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func confirmations(v *view) error {
 		v.delete(spec.AwaitedKey)
 		return addMarks(v, spec.NoticeMatchable, late)
 	}
-	policy, err := policyOf(v)
+	policy, err := v.policy()
 	if err != nil {
 		return err
 	}

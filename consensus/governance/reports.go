@@ -42,7 +42,7 @@ func receipt(v *view, op *spec.Signed, a *spec.Applied) error {
 
 // actions sums what a platform reports. The figures are its own word.
 func actions(v *view, op *spec.Signed, a *spec.Actions) error {
-	policy, err := policyOf(v)
+	policy, err := v.policy()
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func actions(v *view, op *spec.Signed, a *spec.Actions) error {
 // sorted: those that the policy names, else all, up to nine in the order of their
 // enrolment.
 func Sequencers(st State) ([]string, error) {
-	policy, err := policyOf(st)
+	policy, err := newView(st).policy()
 	if err != nil || len(policy.Sequencers) > 0 {
 		return policy.Sequencers, err
 	}

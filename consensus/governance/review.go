@@ -132,7 +132,7 @@ func reviewEntry(v *view, revocation, entry spec.Hash) error {
 	} else if err != nil {
 		return err
 	}
-	policy, err := policyOf(v)
+	policy, err := v.policy()
 	if err != nil {
 		return err
 	}

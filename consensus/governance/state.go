@@ -55,6 +55,7 @@ type view struct {
 	index   map[string]int // into effects.Puts; never iterated
 	leaf    uint64         // index of the next leaf to be appended
 	now     *spec.Clock    // once it was read
+	rules   *spec.Policy   // in force, once it was read; not to be changed
 }
 
 func newView(st State) *view {
@@ -178,9 +179,16 @@ func (v *view) clock() (*spec.Clock, error) {
 // setClock writes the clock that clock returned, after it was changed.
 func (v *view) setClock() error { return v.put(spec.ClockKey, v.now) }
 
-func policyOf(st State) (*spec.Policy, error) {
-	p := new(spec.Policy)
-	return p, need(st, spec.PolicyKey, p)
+// policy returns the policy in force.
+func (v *view) policy() (*spec.Policy, error) {
+	if v.rules == nil {
+		p := new(spec.Policy)
+		if err := need(v, spec.PolicyKey, p); err != nil {
+			return nil, err
+		}
+		v.rules = p
+	}
+	return v.rules, nil
 }
 
 // each decodes the records under prefix one after the other into out and calls fn

@@ -98,7 +98,7 @@ func barApprovers(v *view, id spec.Hash, c *spec.Case) error {
 	if err != nil {
 		return err
 	}
-	policy, err := policyOf(v)
+	policy, err := v.policy()
 	if err != nil {
 		return err
 	}

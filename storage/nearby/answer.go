@@ -24,7 +24,7 @@ func newAnswer(x *Index, q *[32]byte, radius int, dst []Match) answer {
 func (a *answer) goesOn() bool { return a.radius >= 0 && !a.done && !a.spent }
 
 func (a *answer) finish(s *scratch) ([]Match, bool) {
-	s.keys = sortMatches(a.dst[a.from:], s.keys)
+	s.keys, s.spare = sortMatches(a.dst[a.from:], s.keys, s.spare)
 	return a.dst, a.truncated
 }
 

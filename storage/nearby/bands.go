@@ -46,14 +46,19 @@ func (r row) hash() (h [32]byte) {
 }
 
 // rotateRows rotates the four 16-bit rows of word i, which are rows 4i to 4i+3
-// of the square, right by their row numbers times direction.
+// of the square, right by their row numbers, or left with direction -1: all by
+// 4i, then the upper two by 2, then every second by 1.
 func rotateRows(w uint64, i, direction int) uint64 {
-	var out uint64
-	for k := range 4 {
-		rotated := bits.RotateLeft16(uint16(w>>(16*k)), -direction*(4*i+k))
-		out |= uint64(rotated) << (16 * k)
-	}
-	return out
+	w = rotateLanes(w, direction*4*i)
+	w = w&0x00000000ffffffff | rotateLanes(w, direction*2)&0xffffffff00000000
+	return w&0x0000ffff0000ffff | rotateLanes(w, direction)&0xffff0000ffff0000
+}
+
+// rotateLanes rotates every 16-bit lane right by n.
+func rotateLanes(w uint64, n int) uint64 {
+	n &= 15
+	low := uint64(0xffff) >> n * everyLane // what stays in its lane
+	return w>>n&low | w<<(16-n)&^low
 }
 
 // transpose swaps bit c of row r with bit r of row c, for all of the 16×16

@@ -2,6 +2,12 @@
 
 package nearby
 
+import (
+	"unsafe"
+
+	"github.com/tocsin-db/tocsin/storage/nearby/fetch"
+)
+
 // gathering finds the rows of a segment that may lie near a query. It is a
 // pipeline that waits for memory as little as it can: while band b is
 // scanned, the blocks of band b+1 and the headers of band b+2 are on their
@@ -80,13 +86,21 @@ func (g *gathering) lookUp(end int) {
 	g.kernel.prefetchRows(g.rows, g.ids[from:])
 }
 
-// compare puts the candidates that are within the radius into the answer.
+// compare puts the candidates that are within the radius into the answer. The
+// refs of all of them are asked for before the first is read.
 func (g *gathering) compare() {
+	n := 0
 	for _, id := range g.ids {
 		r := g.loadRow(id)
-		if d := r.distance(&g.q); d <= g.radius {
-			g.match(g.segment, id, &r, d)
+		if r.distance(&g.q) <= g.radius {
+			fetch.Line(unsafe.Pointer(&g.refs.lo[id]))
+			g.ids[n] = id
+			n++
 		}
+	}
+	for _, id := range g.ids[:n] {
+		r := g.loadRow(id)
+		g.match(g.segment, id, &r, r.distance(&g.q))
 	}
 	g.ids = g.ids[:0]
 }

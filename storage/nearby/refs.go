@@ -9,9 +9,11 @@ import (
 )
 
 // refs holds the ref of each row in two halves. The upper one is zero for the
-// refs of most users and is written only where it is not, so that its memory
-// is never taken.
-type refs struct{ lo, hi []uint32 }
+// refs of most users; until one is not, its memory is neither read nor taken.
+type refs struct {
+	lo, hi []uint32
+	wide   atomic.Bool // an upper half is not zero
+}
 
 // Lower halves that say something else; a ref that ends like that goes to a
 // list.
@@ -27,13 +29,21 @@ func (r *refs) kind(id uint32) uint32 { return atomic.LoadUint32(&r.lo[id]) }
 
 // one returns the ref of a row that has one.
 func (r *refs) one(id uint32) uint64 {
-	return uint64(atomic.LoadUint32(&r.hi[id]))<<32 | uint64(atomic.LoadUint32(&r.lo[id]))
+	lo := uint64(atomic.LoadUint32(&r.lo[id]))
+	if !r.wide.Load() {
+		return lo
+	}
+	return uint64(atomic.LoadUint32(&r.hi[id]))<<32 | lo
 }
 
 // set gives a row its ref. The lower half comes last: it says that there is
 // one.
 func (r *refs) set(id uint32, ref uint64) {
-	if hi := uint32(ref >> 32); r.hi[id] != hi {
+	hi := uint32(ref >> 32)
+	if hi != 0 && !r.wide.Load() {
+		r.wide.Store(true)
+	}
+	if r.wide.Load() {
 		atomic.StoreUint32(&r.hi[id], hi)
 	}
 	r.mark(id, uint32(ref))

@@ -11,7 +11,9 @@ type scratch struct {
 	out  []uint32 // positions that passed the filter
 	ids  []uint32 // row numbers to compare
 	seen seenSet
-	keys []sortKey
+
+	keys  []uint64 // see sortMatches
+	spare []Match
 }
 
 const outSize = 4096

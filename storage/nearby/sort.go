@@ -3,60 +3,49 @@
 package nearby
 
 import (
-	"cmp"
 	"encoding/binary"
 	"slices"
 )
 
-// fewMatches is how many matches are sorted as they are.
-const fewMatches = 12
+// A match is large and comparing two is slow, so many are sorted by one number
+// each: the distance, the first bits of the hash, and where the match stands.
+const (
+	fewMatches  = 12
+	indexBits   = 16
+	mostIndexed = 1 << indexBits
+)
 
-// sortKey is a match in short: its distance and the first 55 bits of its hash
-// in one number, and where it stands.
-type sortKey struct {
-	key uint64
-	at  int
-}
-
-// sortMatches orders matches as Match.Compare does. A viral image has
-// thousands, and a match is large, so many of them are sorted by short keys.
-func sortMatches(ms []Match, keys []sortKey) []sortKey {
-	if len(ms) <= fewMatches {
+// sortMatches orders matches as Match.Compare does. keys and spare are its
+// memory from before.
+func sortMatches(ms []Match, keys []uint64, spare []Match) ([]uint64, []Match) {
+	if len(ms) <= fewMatches || len(ms) > mostIndexed {
 		slices.SortFunc(ms, Match.Compare)
-		return keys
+		return keys, spare
 	}
 	keys = keys[:0]
 	for i := range ms {
-		first := binary.BigEndian.Uint64(ms[i].Hash[:])
-		keys = append(keys, sortKey{uint64(ms[i].Distance)<<55 | first>>9, i})
+		first := binary.BigEndian.Uint64(ms[i].Hash[:]) >> 9 // a distance has 9 bits
+		keys = append(keys, (uint64(ms[i].Distance)<<55|first)&^(mostIndexed-1)|uint64(i))
 	}
-	slices.SortFunc(keys, func(a, b sortKey) int {
-		if c := cmp.Compare(a.key, b.key); c != 0 {
-			return c
-		}
-		return ms[a.at].Compare(ms[b.at])
-	})
-	place(ms, keys)
-	return keys
+	slices.Sort(keys)
+	spare = append(spare[:0], ms...)
+	for i, k := range keys {
+		ms[i] = spare[k%mostIndexed]
+	}
+	sortTies(ms, keys)
+	return keys, spare
 }
 
-// place moves each match to where its key stands, following the cycles of the
-// permutation. It uses up the keys.
-func place(ms []Match, keys []sortKey) {
-	for i := range keys {
-		if keys[i].at == i {
-			continue
+// sortTies orders the matches whose keys are the same but for their place.
+func sortTies(ms []Match, keys []uint64) {
+	for from := 0; from < len(keys); {
+		to := from + 1
+		for to < len(keys) && keys[to]>>indexBits == keys[from]>>indexBits {
+			to++
 		}
-		first, to := ms[i], i
-		for {
-			from := keys[to].at
-			keys[to].at = to
-			if from == i {
-				ms[to] = first
-				break
-			}
-			ms[to] = ms[from]
-			to = from
+		if to-from > 1 {
+			slices.SortFunc(ms[from:to], Match.Compare)
 		}
+		from = to
 	}
 }

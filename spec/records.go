@@ -109,6 +109,7 @@ type VoteRecord struct {
 	Key      KeyID
 	Override []uint64
 	Blast    []Blast
+	Barred   bool // the voter was barred from urgency, in an urgent addition
 }
 
 // A QuotaRecord counts what an organisation opened on one day of log time.

@@ -23,6 +23,7 @@ func add(c *spec.Case, choice, n uint64) {
 // A tally is what the votes of a case say in detail.
 type tally struct {
 	approved      []uint64 // approvals that list item i
+	backing       []uint64 // of them, by organisations that may be urgent
 	willing       []uint64 // approvals that would, if they overrode what holds it
 	held          []bool   // item i is held
 	jurisdictions int      // of those that approve
@@ -31,7 +32,10 @@ type tally struct {
 
 // detail reads every vote of a case.
 func detail(v *view, id spec.Hash, c *spec.Case) (*tally, error) {
-	t := &tally{approved: make([]uint64, c.Items), willing: make([]uint64, c.Items), held: make([]bool, c.Items)}
+	t := &tally{
+		approved: make([]uint64, c.Items), backing: make([]uint64, c.Items),
+		willing: make([]uint64, c.Items), held: make([]bool, c.Items),
+	}
 	if err := t.findings(v, id); err != nil {
 		return nil, err
 	}
@@ -82,6 +86,9 @@ func (t *tally) approve(b *spec.VoteRecord) {
 		t.willing[i]++
 		if !t.held[i] || slices.Contains(b.Override, uint64(i)) {
 			t.approved[i]++
+			if !b.Barred {
+				t.backing[i]++
+			}
 		}
 	}
 }

@@ -7,15 +7,11 @@ import (
 )
 
 // back lists the items of an urgent addition provisionally while enough
-// organisations approve them, and suspends them while they do not. An
-// organisation that is barred from urgency does not count.
+// organisations approve them, and suspends them while they do not. A vote of an
+// organisation that was barred from urgency when it voted does not count.
 func back(v *view, id spec.Hash, c *spec.Case, t *tally) error {
-	approvals, err := unbarred(v, id, t)
-	if err != nil {
-		return err
-	}
 	var p *spec.Proposal
-	for i, n := range approvals {
+	for i, n := range t.backing {
 		var e spec.Entry
 		found, err := load(v, spec.EntryKey(spec.EntryID(id, i)), &e)
 		if err != nil {
@@ -51,30 +47,6 @@ func provisional(id spec.Hash, c *spec.Case, p *spec.Proposal, i int) spec.Entry
 		Case: id, Item: uint64(i), Org: c.Org, Labels: p.Items[i].Labels, Counts: p.Items[i].Counts,
 		First: uint64(first), Count: uint64(p.Items[i].Signals()), Sunset: c.DeadlineMS,
 	}
-}
-
-// unbarred counts the approvals of each item by those who may be urgent.
-func unbarred(v *view, id spec.Hash, t *tally) ([]uint64, error) {
-	clock, err := v.clock()
-	if err != nil {
-		return nil, err
-	}
-	free := &tally{approved: make([]uint64, len(t.approved)), willing: make([]uint64, len(t.approved)), held: t.held}
-	for _, org := range t.approvers {
-		barred, err := isBarred(v, org, clock)
-		if err != nil {
-			return nil, err
-		}
-		if barred {
-			continue
-		}
-		var b spec.VoteRecord
-		if err := need(v, spec.VoteKey(id, org), &b); err != nil {
-			return nil, err
-		}
-		free.approve(&b)
-	}
-	return free.approved, nil
 }
 
 func isBarred(v *view, org string, clock *spec.Clock) (bool, error) {

@@ -33,6 +33,15 @@ func vote(v *view, op *spec.Signed, who *spec.OrgRecord, b *spec.Vote) error {
 	ballot := spec.VoteRecord{
 		Choice: b.Choice, Except: b.Except, Reason: b.Reason, Index: v.leaf - 1, Key: op.Op.Key, Override: b.Override, Blast: b.Blast,
 	}
+	if c.Urgent > 0 {
+		clock, err := v.clock()
+		if err != nil {
+			return err
+		}
+		if ballot.Barred, err = isBarred(v, op.Op.Org, clock); err != nil {
+			return err
+		}
+	}
 	if err := v.put(key, &ballot); err != nil {
 		return err
 	}

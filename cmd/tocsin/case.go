@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/api/wire"
 )
 
@@ -19,8 +20,8 @@ func (p *program) caseCommand() *cli.Command {
 			{
 				Name: "list", Usage: "list cases, open ones by deadline",
 				Flags: []cli.Flag{
-					&cli.StringFlag{Name: "state", Usage: "open, accepted, rejected, lapsed or all", Value: "open"},
-					&cli.StringFlag{Name: "kind", Usage: "addition, dispute or enrolment"},
+					&cli.StringFlag{Name: "state", Usage: "open, accepted, rejected, lapsed, withdrawn, moot or all", Value: "open"},
+					&cli.StringFlag{Name: "kind", Usage: "addition, dispute, enrolment, expulsion, leave, key, policy, taxonomy or allow-list"},
 					&cli.BoolFlag{Name: "mine", Usage: "only those on which this organisation has yet to vote"},
 					limitFlag(), jsonFlag(),
 				},
@@ -76,7 +77,7 @@ func (p *program) caseList(c *cli.Context) error {
 		params.State = wire.CaseState(s)
 	}
 	if params.State != "" && !params.State.Valid() || params.Kind != "" && !params.Kind.Valid() {
-		return usage("--state is open, accepted, rejected, lapsed or all; --kind is addition, dispute or enrolment")
+		return usage("there are no cases of this --state or --kind; see tocsin case list --help")
 	}
 	client, err := connect(c)
 	if err != nil {
@@ -129,7 +130,10 @@ func about(k *wire.CaseSummary) string {
 	case k.Entry != "":
 		return "entry " + k.Entry[:12] + "…"
 	}
-	return fmt.Sprintf("%d items, %d signals", k.Items, k.Signals)
+	if k.Kind == api.CaseAddition {
+		return fmt.Sprintf("%d items, %d signals", k.Items, k.Signals)
+	}
+	return k.Reason
 }
 
 func voted(k *wire.CaseSummary) string {
@@ -174,7 +178,7 @@ func (p *program) printCase(k *wire.Case) error {
 	if k.Entry != "" {
 		rows = append(rows, []string{"entry", k.Entry})
 	}
-	if k.Candidate != "" {
+	if k.Enrol.ID != "" {
 		rows = append(rows, []string{"candidate", fmt.Sprintf("%s, %s, %s in %s", k.Enrol.ID, k.Enrol.Name, k.Enrol.Role, k.Enrol.Jurisdiction)})
 	}
 	for _, v := range k.Votes {

@@ -73,9 +73,9 @@ func TestMatchSignals(t *testing.T) {
 	}{
 		"listed":              {query(hexOf("listed")), "match", []wire.Unsupported{}},
 		"not listed":          {query(hexOf("other")), "no-match", []wire.Unsupported{}},
-		"of an unknown type":  {`{"signals":[{"type":"photodna","value":"00"}]}`, "unchecked", []wire.Unsupported{{Type: "photodna", Code: "UNKNOWN_SIGNAL_TYPE"}}},
-		"partly unknown":      {`{"signals":[{"type":"photodna","value":"00"},{"type":"sha256","value":"` + hexOf("other") + `"}]}`, "unchecked", []wire.Unsupported{{Type: "photodna", Code: "UNKNOWN_SIGNAL_TYPE"}}},
-		"listed, in bad part": {`{"signals":[{"type":"photodna","value":"00"},{"type":"sha256","value":"` + hexOf("listed") + `"}]}`, "match", []wire.Unsupported{{Type: "photodna", Code: "UNKNOWN_SIGNAL_TYPE"}}},
+		"of an unknown type":  {`{"signals":[{"type":"nosuch","value":"00"}]}`, "unchecked", []wire.Unsupported{{Type: "nosuch", Code: "UNKNOWN_SIGNAL_TYPE"}}},
+		"partly unknown":      {`{"signals":[{"type":"nosuch","value":"00"},{"type":"sha256","value":"` + hexOf("other") + `"}]}`, "unchecked", []wire.Unsupported{{Type: "nosuch", Code: "UNKNOWN_SIGNAL_TYPE"}}},
+		"listed, in bad part": {`{"signals":[{"type":"nosuch","value":"00"},{"type":"sha256","value":"` + hexOf("listed") + `"}]}`, "match", []wire.Unsupported{{Type: "nosuch", Code: "UNKNOWN_SIGNAL_TYPE"}}},
 	} {
 		status, _, body := r.ask(t, "POST", "/v1/match", "application/json; charset=utf-8", c.body)
 		a := decode[wire.MatchAnswer](t, body)
@@ -135,7 +135,7 @@ func TestAFileThatCannotBeLookedUpIsNoAnswer(t *testing.T) {
 
 func TestWhatBodiesAreRefused(t *testing.T) {
 	id := spec.Hash{1}.String()
-	many := strings.Repeat(`{"type":"sha256","value":"`+hexOf("x")+`"},`, 65)
+	many := strings.Repeat(`{"type":"sha256","value":"`+hexOf("x")+`"},`, spec.MaxSignals+1)
 	for name, c := range map[string]struct {
 		path, kind, body string
 		status           int
@@ -157,7 +157,7 @@ func TestWhatBodiesAreRefused(t *testing.T) {
 		"bad quality":         {"/v1/match", "application/json", `{"signals":[{"type":"md5","value":"` + hexOf("a")[:32] + `","quality":3}]}`, 400, "BAD_SIGNAL", "/signals/0/quality"},
 		"proposal of nothing": {"/v1/proposals", "application/json", `{"basis":"x","items":[]}`, 400, "MALFORMED", "/items"},
 		"item of nothing":     {"/v1/proposals", "application/json", `{"basis":"x","items":[{"labels":[],"signals":[]}]}`, 400, "MALFORMED", "/items/0/signals"},
-		"unknown type":        {"/v1/proposals", "application/json", `{"basis":"x","items":[{"labels":[],"signals":[{"type":"photodna","value":"00"}]}]}`, 400, "UNKNOWN_SIGNAL_TYPE", "/items/0/signals/0/type"},
+		"unknown type":        {"/v1/proposals", "application/json", `{"basis":"x","items":[{"labels":[],"signals":[{"type":"nosuch","value":"00"}]}]}`, 400, "UNKNOWN_SIGNAL_TYPE", "/items/0/signals/0/type"},
 		"poor quality":        {"/v1/proposals", "application/json", `{"basis":"x","items":[{"labels":[],"signals":[{"type":"pdq","value":"` + hexOf("a") + `","quality":49}]}]}`, 400, "BAD_SIGNAL", "/items/0/signals/0/quality"},
 		"twice the same":      {"/v1/proposals", "application/json", `{"basis":"x","items":[{"labels":[],"signals":[{"type":"sha256","value":"` + hexOf("a") + `"},{"type":"sha256","value":"` + hexOf("a") + `"}]}]}`, 400, "DUPLICATE_SIGNAL", "/items/0/signals/1"},
 		"vote on nothing":     {"/v1/votes", "application/json", `{"case":"x","choice":"approve"}`, 400, "MALFORMED", "/case"},
@@ -394,5 +394,30 @@ func TestEveryCodeHasAStatus(t *testing.T) {
 	})
 	if n < 30 {
 		t.Errorf("only %d codes were found", n)
+	}
+}
+
+// TestTheWordsOfTheSpecificationAreThoseOfTheRules: a word that the rules use
+// and the wire does not know could not be asked for.
+func TestTheWordsOfTheSpecificationAreThoseOfTheRules(t *testing.T) {
+	for outcome := uint64(0); outcome < 1<<8; outcome++ {
+		if word := spec.OutcomeName(outcome); !wire.CaseState(word).Valid() {
+			t.Errorf("a case can be %q", word)
+		}
+	}
+	for state := uint64(1); state < 1<<8; state++ {
+		if word := spec.StateName(state); !wire.EntryState(word).Valid() {
+			t.Errorf("an entry can be %q", word)
+		}
+	}
+	for _, kind := range []string{CaseAddition, CaseDispute, CaseEnrolment, CaseExpulsion, CaseLeave, CaseKey, CasePolicy, CaseTaxonomy, CaseAllow} {
+		if !wire.CaseKind(kind).Valid() {
+			t.Errorf("a case can be of kind %q", kind)
+		}
+	}
+	for _, role := range []string{spec.RoleMember, spec.RoleReader, spec.RoleReferrer, spec.RoleAuditor} {
+		if !wire.Role(role).Valid() {
+			t.Errorf("an organisation can be a %q", role)
+		}
 	}
 }

@@ -157,11 +157,17 @@ const (
 	CaseAddition  = "addition"
 	CaseDispute   = "dispute"
 	CaseEnrolment = "enrolment"
+	CaseExpulsion = "expulsion"
+	CaseLeave     = "leave"
+	CaseKey       = "key"
+	CasePolicy    = "policy"
+	CaseTaxonomy  = "taxonomy"
+	CaseAllow     = "allow-list"
 )
 
 // A CaseFilter narrows a list of cases. Empty fields do not narrow.
 type CaseFilter struct {
-	State string // spec.OutcomeName: open, accepted, rejected, lapsed
+	State string // spec.OutcomeName
 	Kind  string
 	Mine  bool // open, this organisation votes on it and has not voted
 }
@@ -183,7 +189,7 @@ type CaseSummary struct {
 	Items        int       // of an addition
 	Signals      int       // of an addition
 	Entry        spec.Hash // of a dispute
-	Candidate    string    // of an enrolment: the organisation's id
+	Candidate    string    // of an enrolment, expulsion or leave: the organisation's id
 	MayVote      bool      // this organisation is in the electorate
 	Voted        bool      // and has voted
 }

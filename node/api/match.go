@@ -13,8 +13,8 @@ import (
 	"github.com/tocsin-db/tocsin/spec"
 )
 
-// maxQuery is how many signals one lookup takes.
-const maxQuery = 64
+// maxQuery is how many signals one lookup takes: a video has one for each frame.
+const maxQuery = spec.MaxSignals
 
 // A service answers the operations of spec/openapi.yaml from a Backend.
 type service struct{ b Backend }

@@ -25,8 +25,14 @@ import (
 // Defines values for CaseKind.
 const (
 	Addition  CaseKind = "addition"
+	AllowList CaseKind = "allow-list"
 	Dispute   CaseKind = "dispute"
 	Enrolment CaseKind = "enrolment"
+	Expulsion CaseKind = "expulsion"
+	Key       CaseKind = "key"
+	Leave     CaseKind = "leave"
+	Policy    CaseKind = "policy"
+	Taxonomy  CaseKind = "taxonomy"
 )
 
 // Valid indicates whether the value is a known member of the CaseKind enum.
@@ -34,9 +40,21 @@ func (e CaseKind) Valid() bool {
 	switch e {
 	case Addition:
 		return true
+	case AllowList:
+		return true
 	case Dispute:
 		return true
 	case Enrolment:
+		return true
+	case Expulsion:
+		return true
+	case Key:
+		return true
+	case Leave:
+		return true
+	case Policy:
+		return true
+	case Taxonomy:
 		return true
 	default:
 		return false
@@ -45,10 +63,12 @@ func (e CaseKind) Valid() bool {
 
 // Defines values for CaseState.
 const (
-	Accepted CaseState = "accepted"
-	Lapsed   CaseState = "lapsed"
-	Open     CaseState = "open"
-	Rejected CaseState = "rejected"
+	Accepted  CaseState = "accepted"
+	Lapsed    CaseState = "lapsed"
+	Moot      CaseState = "moot"
+	Open      CaseState = "open"
+	Rejected  CaseState = "rejected"
+	Withdrawn CaseState = "withdrawn"
 )
 
 // Valid indicates whether the value is a known member of the CaseState enum.
@@ -58,9 +78,13 @@ func (e CaseState) Valid() bool {
 		return true
 	case Lapsed:
 		return true
+	case Moot:
+		return true
 	case Open:
 		return true
 	case Rejected:
+		return true
+	case Withdrawn:
 		return true
 	default:
 		return false
@@ -200,7 +224,7 @@ type Candidate struct {
 type Case struct {
 	Abstain int `json:"abstain"`
 
-	// Candidate Of an enrolment: the organisation's id
+	// Candidate Of an enrolment, expulsion or leave: the organisation's id
 	Candidate    string    `json:"candidate,omitempty,omitzero"`
 	Content      []Item    `json:"content"`
 	Deadline     time.Time `json:"deadline"`
@@ -249,7 +273,7 @@ type CaseState string
 type CaseSummary struct {
 	Abstain int `json:"abstain"`
 
-	// Candidate Of an enrolment: the organisation's id
+	// Candidate Of an enrolment, expulsion or leave: the organisation's id
 	Candidate string    `json:"candidate,omitempty,omitzero"`
 	Deadline  time.Time `json:"deadline"`
 	Decided   time.Time `json:"decided,omitempty,omitzero"`

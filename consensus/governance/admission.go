@@ -17,7 +17,12 @@ const (
 	popcountLow  = 112
 	popcountHigh = 144
 	goodQuality  = 80
+	nearBits     = 31 // from a value of the allow-list
 )
+
+// perceptual reports whether values of a type are PDQ hashes, of a picture or of
+// a frame.
+func perceptual(typ string) bool { return typ == "pdq" || typ == "vpdq" }
 
 // examine records what the checks find in a proposal's values, as an Admission
 // leaf, and reports whether any item is held. In a log that is replayed it takes
@@ -94,7 +99,7 @@ func findings(v *view, p *spec.Proposal, o *spec.Opening) ([]spec.Finding, error
 
 // look examines one signal by itself and against the allow-list of its type.
 func look(s *spec.Signal, allowed [][]byte, counts *[spec.FindingAllowed + 1]uint64) {
-	if s.Type == "pdq" {
+	if perceptual(s.Type) {
 		ones := weight(s.Value)
 		if s.Quality < goodQuality {
 			counts[spec.FindingQuality]++
@@ -130,7 +135,7 @@ var ofNothing = map[string]string{
 // nothing, or a PDQ with at most two different rows of sixteen bits, as flat and
 // striped pictures have.
 func degenerate(s *spec.Signal) bool {
-	if s.Type != "pdq" {
+	if !perceptual(s.Type) {
 		return ofNothing[s.Type] == string(s.Value) && len(s.Value) > 0
 	}
 	var rows []uint16
@@ -167,15 +172,14 @@ func loadLists(v *view, p *spec.Proposal) (*lists, error) {
 
 func (l *lists) of(typ string) [][]byte { return l.values[slices.Index(l.types, typ)] }
 
-// nearAny reports whether a signal is on a list, or within its type's distance of
-// a value on it.
+// nearAny reports whether a signal is on a list or, for a perceptual hash, near a
+// value on it.
 func nearAny(s *spec.Signal, list [][]byte) bool {
-	t, _ := spec.SignalTypeOf(s.Type)
-	if t.Distance != "Hamming" {
+	if !perceptual(s.Type) {
 		_, found := slices.BinarySearchFunc(list, s.Value, bytes.Compare)
 		return found
 	}
-	return slices.ContainsFunc(list, func(other []byte) bool { return distance(s.Value, other) <= t.Threshold })
+	return slices.ContainsFunc(list, func(other []byte) bool { return distance(s.Value, other) <= nearBits })
 }
 
 // distance counts the bits in which two values of one size differ.

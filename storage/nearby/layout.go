@@ -150,19 +150,3 @@ func (w *bandWork) partition(s *segment, b int, shift uint, counts []uint32) {
 		}
 	}
 }
-
-// Nobody else sees the blocks yet, so their parts are written as they are.
-
-func (u *units) setLanePlain(pos uint32, lane uint16) {
-	change(&u.lanes[pos>>2], pos&3*16, 0xffff, uint64(lane))
-}
-
-func (u *units) setIDPlain(pos, id uint32) {
-	g := pos >> 3 * 3
-	change(&u.ids[g+pos>>2&1], pos&3*16, 0xffff, uint64(id&0xffff))
-	change(&u.ids[g+2], pos&7*8, 0xff, uint64(id>>16))
-}
-
-func change(word *uint64, shift uint32, mask, bits uint64) {
-	*word = *word&^(mask<<shift) | bits<<shift
-}

@@ -56,8 +56,8 @@ func (s *segment) block(code uint8) header {
 // push puts a posting into a block that no reader knows yet, as its n-th.
 func (s *segment) push(h header, n uint32, lane uint16, id uint32) {
 	pos := h.unit()*unitLanes + n
-	s.setLane(pos, lane)
-	s.setID(pos, id)
+	s.setLanePlain(pos, lane)
+	s.setIDPlain(pos, id)
 	s.live[pos/unitLanes]++
 }
 

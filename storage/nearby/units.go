@@ -56,11 +56,29 @@ func put(word *uint64, shift uint32, mask, bits uint64) {
 	atomic.StoreUint64(word, *word&^(mask<<shift)|bits<<shift)
 }
 
+// In a block that no header names yet nobody reads, so its words are written as
+// they are: storing them one by one for others to see costs ten times as much,
+// and a block that grows has hundreds. Publishing the header shows them all.
+
 // clear empties n units from unit on. Their lanes keep whatever they held: a
 // lane without a row is never a match.
 func (u *units) clear(unit, n uint32) {
 	ids := u.ids[unit*idWords : (unit+n)*idWords]
 	for i := range ids {
-		atomic.StoreUint64(&ids[i], ^uint64(0))
+		ids[i] = ^uint64(0)
 	}
+}
+
+func (u *units) setLanePlain(pos uint32, lane uint16) {
+	change(&u.lanes[pos>>2], pos&3*16, 0xffff, uint64(lane))
+}
+
+func (u *units) setIDPlain(pos, id uint32) {
+	g := pos >> 3 * 3
+	change(&u.ids[g+pos>>2&1], pos&3*16, 0xffff, uint64(id&0xffff))
+	change(&u.ids[g+2], pos&7*8, 0xff, uint64(id>>16))
+}
+
+func change(word *uint64, shift uint32, mask, bits uint64) {
+	*word = *word&^(mask<<shift) | bits<<shift
 }

@@ -4,6 +4,7 @@ package node_test
 
 import (
 	"bytes"
+	"context"
 	"slices"
 	"testing"
 
@@ -193,9 +194,36 @@ func TestReceiptsHoldWholeOnly(t *testing.T) {
 	other := *r2
 	other.Entry = entry
 	refused("of another entry", other)
+	// both of one checkpoint, so that every part of one is proved in the other
+	err = trial.Await(ctx, func() (bool, error) {
+		r, r2 = parsed(t, ctx, c, sha(1)), parsed(t, ctx, c, sha(2))
+		return bytes.Equal(r.Note, r2.Note) && r.Leaves[len(r.Leaves)-1].Index == r2.Leaves[len(r2.Leaves)-1].Index, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	mixed := *r2
-	mixed.Leaves = slices.Insert(slices.Clone(r2.Leaves), 0, r.Leaves[0])
+	mixed.Leaves = append(slices.Clone(r.Leaves[:1]), r2.Leaves...)
 	refused("with a leaf of another", mixed)
+	for _, extra := range r.Records {
+		mixed = *r2
+		mixed.Records = append(slices.Clone(r2.Records), extra)
+		slices.SortFunc(mixed.Records, func(a, b receipt.Record) int { return bytes.Compare(a.Key, b.Key) })
+		refused("with a record of another", mixed)
+	}
+}
+
+func parsed(t *testing.T, ctx context.Context, c *trial.Consortium, s spec.Signal) *receipt.Receipt {
+	t.Helper()
+	b, err := c.Members[1].Receipt(ctx, matches(t, c.Members[1], s)[0].Entry, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := receipt.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // What is not listed is proved so; what is cannot be.

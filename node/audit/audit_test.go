@@ -135,6 +135,11 @@ func TestAnAuditRepeatsTheWholeHistory(t *testing.T) {
 			if p.kind != 'l' || at < p.from || at >= p.end {
 				continue
 			}
+			if l, perr := spec.ParseLeaf(bad[p.from:p.end]); perr == nil && l.StateRoot != nil {
+				if was, _ := spec.ParseLeaf(dump[p.from:p.end]); was.StateRoot.LiveRoot != l.StateRoot.LiveRoot {
+					continue // attested: without the values nobody can compute it
+				}
+			}
 			var w *audit.WrongError
 			if !errors.As(err, &w) {
 				t.Fatalf("byte %d, in leaf %d, is flipped: %v", at, p.leaf, err)

@@ -26,6 +26,9 @@ func Export(ctx context.Context, g *spec.Genesis, get func(ctx context.Context, 
 	if err != nil {
 		return err
 	}
+	if note, err = panel.Note(final); err != nil { // without others' cosignatures
+		return err
+	}
 	dump, err := NewWriter(w, g, note)
 	if err != nil {
 		return err

@@ -110,7 +110,7 @@ func begin(d *reader, o *Options) (*auditing, error) {
 	if b, err = d.expect(partCheckpoint); err != nil {
 		return nil, err
 	}
-	if a.final, err = a.panel.OpenFinal(b); err != nil {
+	if a.final, err = a.panel.OpenExact(b); err != nil {
 		return nil, err
 	}
 	a.report = Report{Origin: g.Origin(), Genesis: g.Hash(), Final: time.Unix(int64(a.panel.Time(a.final)), 0)}

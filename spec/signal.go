@@ -4,6 +4,7 @@ package spec
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"strings"
 )
@@ -19,6 +20,7 @@ type SignalType struct {
 	MinQuality int    // below it a value is not proposed
 	Threshold  int    // the default distance at which two values match; 0: equality
 	Distance   string // how the distance is counted, "" for equality
+	Text       string // form of the canonical string, "" for lower-case hex
 	Source     string // where the algorithm is specified
 }
 
@@ -30,8 +32,23 @@ var signalTypes = []SignalType{
 	{Name: "sha256", Size: 32, Source: "FIPS 180-4"},
 	{Name: "sha1", Size: 20, Source: "FIPS 180-4"},
 	{Name: "md5", Size: 16, Source: "RFC 1321"},
-	{Name: "pdq", Size: 32, Quality: true, MinQuality: 50, Threshold: 31, Distance: "Hamming", Source: "pdq.md"},
+	{Name: "video_md5", Size: 16, Source: "RFC 1321"},
+	{Name: "pdq", Size: 32, Quality: true, MinQuality: 50, Threshold: 31, Distance: "bits that differ", Source: "pdq.md"},
+	{Name: "vpdq", Size: 32, Quality: true, MinQuality: 50, Threshold: 20, Distance: "per cent of the query's frames without a listed one within 31 bits", Source: "vpdq.md"},
+	{Name: "text_tlsh", Size: 35, Threshold: 30, Distance: "TLSH diff without length", Text: textTLSH, Source: "tlsh.md"},
+	{Name: "text_tlsh_norm", Size: 35, Threshold: 30, Distance: "TLSH diff without length", Text: textTLSH, Source: "tlsh.md"},
+	{Name: "chromaprint", Threshold: 250, Distance: "bits in a thousand that differ at the best offset", Text: textBase64, Source: "chromaprint.md"},
+	{Name: "url", Size: 32, Source: "weburl.md"},
+	{Name: "url_md5", Size: 16, Source: "weburl.md"},
+	{Name: "photodna", Source: "opaque: of a third party, compared for equality"},
+	{Name: "tmk_pdqf", Source: "opaque: of a third party, compared for equality"},
 }
+
+// Forms of canonical strings other than lower-case hex.
+const (
+	textTLSH   = "T1 and upper-case hex"
+	textBase64 = "base64url without padding"
+)
 
 // SignalTypeOf finds a type by name.
 func SignalTypeOf(name string) (SignalType, bool) {
@@ -51,8 +68,38 @@ type Signal struct {
 	Quality int // 0 for types without a quality
 }
 
-// Text returns the canonical string of the value: lower-case hex.
-func (s Signal) Text() string { return hex.EncodeToString(s.Value) }
+// Text returns the canonical string of the value, in the form of its type.
+func (s Signal) Text() string {
+	t, _ := SignalTypeOf(s.Type)
+	switch t.Text {
+	case textTLSH:
+		return "T1" + strings.ToUpper(hex.EncodeToString(s.Value))
+	case textBase64:
+		return base64.RawURLEncoding.EncodeToString(s.Value)
+	}
+	return hex.EncodeToString(s.Value)
+}
+
+// parseText is the reverse of Signal.Text.
+func (t SignalType) parseText(text string) ([]byte, error) {
+	switch t.Text {
+	case textTLSH:
+		body, ok := strings.CutPrefix(text, "T1")
+		if v, err := hex.DecodeString(body); ok && err == nil && body == strings.ToUpper(body) {
+			return v, nil
+		}
+		return nil, Errorf(CodeSignal, "a value of type %s is T1 and upper-case hex digits", t.Name)
+	case textBase64:
+		if v, err := base64.RawURLEncoding.Strict().DecodeString(text); err == nil && !strings.ContainsAny(text, "\r\n") {
+			return v, nil
+		}
+		return nil, Errorf(CodeSignal, "a value of type %s is base64url without padding", t.Name)
+	}
+	if v, err := hex.DecodeString(text); err == nil && text == strings.ToLower(text) {
+		return v, nil
+	}
+	return nil, Errorf(CodeSignal, "a value of type %s is written in lower-case hex digits", t.Name)
+}
 
 // Check refuses a signal that no node may list: an unknown type, a value of the
 // wrong size, a quality where there is none or outside 0 to 100.
@@ -91,9 +138,9 @@ func ParseSignal(typ, text string) (Signal, error) {
 	if len(text) > 2*MaxValue {
 		return Signal{}, Errorf(CodeTooLarge, "a value has at most %d bytes", MaxValue)
 	}
-	v, err := hex.DecodeString(text)
-	if err != nil || text != strings.ToLower(text) {
-		return Signal{}, Errorf(CodeSignal, "a value of type %s is written in lower-case hex digits", t.Name)
+	v, err := t.parseText(text)
+	if err != nil {
+		return Signal{}, err
 	}
 	s := Signal{Type: typ, Value: v}
 	return s, s.Check()

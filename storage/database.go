@@ -14,11 +14,10 @@ import (
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/spec/tlog"
 	"github.com/tocsin-db/tocsin/storage/exact"
-	"github.com/tocsin-db/tocsin/storage/nearby"
 )
 
 // A database is one opened Pebble directory with what is kept in memory over it.
-// Only the one writer changes it; near and exact may be asked meanwhile.
+// Only the one writer changes it; finders and exact may be asked meanwhile.
 type database struct {
 	pebble  *pebble.DB
 	name    string // directory below the store's
@@ -27,7 +26,7 @@ type database struct {
 	edge    tlog.Edge
 	live    *bucketTree
 	rules   *bucketTree
-	near    *nearby.Index
+	finders map[string]finder // by signal type
 	exact   *exact.Table
 }
 
@@ -106,7 +105,7 @@ func checkSchema(db *pebble.DB) error {
 func loadDatabase(db *pebble.DB, name string, progress func(done, of uint64)) (*database, error) {
 	d := &database{
 		pebble: db, name: name, live: newBucketTree(liveBits), rules: newBucketTree(ruleBits),
-		near: nearby.New(), exact: exact.New(0),
+		finders: newFinders(), exact: exact.New(0),
 	}
 	var a appliedWire
 	if err := errors.Join(getCBOR(db, appliedKey, &a), getCBOR(db, countsKey, &d.counts)); err != nil {
@@ -143,7 +142,7 @@ func (d *database) loadEdge() error {
 // loadLive fills the indexes and the tree of live signals from their records.
 func (d *database) loadLive(progress func(done, of uint64)) error {
 	n := uint64(0)
-	load := d.near.Loader(int(d.counts.Live))
+	add, finish := d.loaders()
 	err := d.live.load(func(put func(uint32, spec.Hash)) error {
 		return d.eachBucket(d.live, tableLive, put, func(key, value []byte) (spec.Hash, error) {
 			l, err := parseLive(key, value)
@@ -151,8 +150,8 @@ func (d *database) loadLive(progress func(done, of uint64)) error {
 				return spec.Hash{}, err
 			}
 			d.exact.Add((*[32]byte)(&l.k))
-			if l.near() {
-				if err := load.Add((*[32]byte)(l.Value), entryRef(l.entry)); err != nil {
+			if a := add[l.Type]; a != nil {
+				if err := a(l.Value); err != nil {
 					return spec.Hash{}, err
 				}
 			}
@@ -168,7 +167,25 @@ func (d *database) loadLive(progress func(done, of uint64)) error {
 	if n != d.counts.Live {
 		return spec.Errorf(spec.CodeCorrupt, "the database holds %d live signals where %d were written", n, d.counts.Live)
 	}
-	return load.Finish(nil)
+	return finish()
+}
+
+// loaders returns how to add the values of each type that has a finder, and what
+// ends the loading.
+func (d *database) loaders() (add map[string]func([]byte) error, finish func() error) {
+	add = map[string]func([]byte) error{}
+	var ends []func() error
+	for typ, f := range d.finders {
+		a, end := f.load(int(d.counts.Live))
+		add[typ], ends = a, append(ends, end)
+	}
+	return add, func() error {
+		var errs []error
+		for _, end := range ends {
+			errs = append(errs, end())
+		}
+		return errors.Join(errs...)
+	}
 }
 
 // eachBucket walks a table ordered by places and puts the root of every bucket

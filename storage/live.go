@@ -3,14 +3,8 @@
 package storage
 
 import (
-	"encoding/binary"
-
 	"github.com/tocsin-db/tocsin/spec"
 )
-
-// typeNear is the signal type that matches within a distance rather than by
-// equality.
-const typeNear = "pdq"
 
 // liveSignal is one signal of one entry that lookups find.
 type liveSignal struct {
@@ -26,15 +20,16 @@ type liveSignal struct {
 
 func parseLive(key, value []byte) (*liveSignal, error) {
 	var l liveSignal
-	if len(key) != 65 || spec.Decode(value, &l) != nil || l.near() && len(l.Value) != 32 {
+	if len(key) != 65 || spec.Decode(value, &l) != nil {
 		return nil, spec.Errorf(spec.CodeCorrupt, "a live signal cannot be decoded")
+	}
+	if t, ok := spec.SignalTypeOf(l.Type); !ok || t.Size != 0 && len(l.Value) != t.Size {
+		return nil, spec.Errorf(spec.CodeCorrupt, "a live signal has a value of another size than its type")
 	}
 	copy(l.k[:], key[1:33])
 	copy(l.entry[:], key[33:])
 	return &l, nil
 }
-
-func (l *liveSignal) near() bool { return l.Type == typeNear }
 
 func (l *liveSignal) meta() (spec.LiveMeta, error) {
 	var m spec.LiveMeta
@@ -43,6 +38,3 @@ func (l *liveSignal) meta() (spec.LiveMeta, error) {
 	}
 	return m, nil
 }
-
-// entryRef tells the signals of one entry from those of others in the near index.
-func entryRef(entry spec.Hash) uint64 { return binary.BigEndian.Uint64(entry[:]) }

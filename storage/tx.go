@@ -92,20 +92,23 @@ func (t *Tx) Commit(a Applied) error {
 func (t *Tx) publish(a Applied) error {
 	d := t.d
 	for _, l := range t.removed {
-		if l.near() {
-			d.near.Remove((*[32]byte)(l.Value), entryRef(l.entry))
-		}
-		if listed, err := anyUnder(d.pebble, livePrefix(l.k)); err != nil {
+		listed, err := anyUnder(d.pebble, livePrefix(l.k))
+		if err != nil {
 			return err
-		} else if !listed {
-			d.exact.Remove((*[32]byte)(&l.k))
+		}
+		if listed {
+			continue // by another entry
+		}
+		d.exact.Remove((*[32]byte)(&l.k))
+		if f := d.finders[l.Type]; f != nil {
+			f.remove(l.Value)
 		}
 	}
 	for _, l := range t.added {
 		d.exact.Add((*[32]byte)(&l.k))
-		if l.near() {
-			if err := d.near.Add((*[32]byte)(l.Value), entryRef(l.entry)); err != nil {
-				return fmt.Errorf("adding to the near index: %w", err)
+		if f := d.finders[l.Type]; f != nil {
+			if err := f.add(l.Value); err != nil {
+				return fmt.Errorf("adding to the index of %s: %w", l.Type, err)
 			}
 		}
 	}

@@ -3,21 +3,29 @@
 package media
 
 import (
+	"github.com/tocsin-db/tocsin/node/media/audio"
 	"github.com/tocsin-db/tocsin/node/media/extract"
 	"github.com/tocsin-db/tocsin/node/media/images"
+	"github.com/tocsin-db/tocsin/node/media/text"
+	"github.com/tocsin-db/tocsin/node/media/video"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
 // extractors are asked in this order; text, which has no magic bytes, last.
 var extractors = []extract.Extractor{
 	images.Extractor{},
+	video.New(video.Config{}),
+	audio.New(audio.Config{}),
+	text.PDF{},
+	text.Plain{},
 }
 
 // wanted are the perceptual types of media that no extractor claimed.
 var wanted = map[string][]string{
 	extract.Image: {"pdq"},
 	extract.Video: {"vpdq"},
-	extract.PDF:   {"tlsh"},
+	extract.Audio: {"chromaprint"},
+	extract.PDF:   {"text_tlsh", "text_tlsh_norm"},
 	extract.Other: {"pdq"},
 }
 

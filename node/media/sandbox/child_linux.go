@@ -72,7 +72,9 @@ func startWith(conf Config, attr *syscall.SysProcAttr) (*child, error) {
 	defer peer.Close()
 	c := &child{conn: conn, stderr: new(tail), memory: conf.Memory}
 	c.cmd = exec.Command(exe, childArg, strconv.FormatInt(conf.Memory, 10), strconv.FormatInt(int64(conf.CPU), 10))
-	c.cmd.Env = []string{"GOMAXPROCS=1", "GOTRACEBACK=single", "GOMEMLIMIT=" + strconv.FormatInt(conf.Memory+8<<20, 10)}
+	// A child serves many files: the collector must work before the garbage of one and
+	// the next together reach the limit.
+	c.cmd.Env = []string{"GOMAXPROCS=1", "GOTRACEBACK=single", "GOMEMLIMIT=" + strconv.FormatInt(conf.Memory-conf.Memory/16, 10)}
 	c.cmd.Dir = "/"
 	c.cmd.Stderr = c.stderr
 	c.cmd.ExtraFiles = []*os.File{peer}

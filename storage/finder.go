@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"bytes"
+	"slices"
+	"sync"
+
+	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/chromaprint"
+	"github.com/tocsin-db/tocsin/spec/tlsh"
+	"github.com/tocsin-db/tocsin/storage/nearby"
+	tlshindex "github.com/tocsin-db/tocsin/storage/nearby/tlsh"
+)
+
+// A finder answers which listed values of one type are within the type's
+// threshold of another. It holds each value once, however many entries list it.
+// Any number of goroutines may search while one adds and removes.
+type finder interface {
+	add(value []byte) error
+	remove(value []byte)
+	// search calls fn with each value found and its distance.
+	search(value []byte, fn func(found []byte, distance int)) (truncated bool)
+	// load returns a way to add many values, which ends with finish.
+	load(hint int) (add func(value []byte) error, finish func() error)
+}
+
+// newFinders makes the finders of the types that match within a distance. Types
+// without one match by equality.
+func newFinders() map[string]finder {
+	return map[string]finder{
+		"pdq":            &hamming{index: nearby.New(), radius: threshold("pdq")},
+		"vpdq":           &hamming{index: nearby.New(), radius: threshold("pdq")},
+		"text_tlsh":      &texts{index: tlshindex.New(), distance: threshold("text_tlsh")},
+		"text_tlsh_norm": &texts{index: tlshindex.New(), distance: threshold("text_tlsh_norm")},
+		"chromaprint":    &sounds{},
+	}
+}
+
+func threshold(typ string) int {
+	t, _ := spec.SignalTypeOf(typ)
+	return t.Threshold
+}
+
+// hamming finds 256-bit hashes.
+type hamming struct {
+	index  *nearby.Index
+	radius int
+}
+
+func (h *hamming) add(v []byte) error { return h.index.Add((*[32]byte)(v), 0) }
+func (h *hamming) remove(v []byte)    { h.index.Remove((*[32]byte)(v), 0) }
+
+func (h *hamming) search(v []byte, fn func([]byte, int)) bool {
+	matches, truncated := h.index.Search((*[32]byte)(v), h.radius, nil)
+	for i := range matches {
+		fn(matches[i].Hash[:], matches[i].Distance)
+	}
+	return truncated
+}
+
+func (h *hamming) load(hint int) (func([]byte) error, func() error) {
+	l := h.index.Loader(hint)
+	return func(v []byte) error { return l.Add((*[32]byte)(v), 0) }, func() error { return l.Finish(nil) }
+}
+
+// texts finds TLSH values.
+type texts struct {
+	index    *tlshindex.Index
+	distance int
+}
+
+func (x *texts) add(v []byte) error { return x.index.Add((*tlsh.Hash)(v), 0) }
+func (x *texts) remove(v []byte)    { x.index.Remove((*tlsh.Hash)(v), 0) }
+
+func (x *texts) search(v []byte, fn func([]byte, int)) bool {
+	matches, truncated := x.index.Search((*tlsh.Hash)(v), x.distance, nil)
+	for i := range matches {
+		fn(matches[i].Hash[:], matches[i].Distance)
+	}
+	return truncated
+}
+
+func (x *texts) load(int) (func([]byte) error, func() error) {
+	return x.add, func() error { return nil }
+}
+
+// sounds finds fingerprints of sound by comparing with every one of them: there is
+// no index yet that finds all.
+type sounds struct {
+	mu   sync.RWMutex
+	list []sound
+}
+
+type sound struct {
+	value []byte
+	print chromaprint.Fingerprint
+}
+
+func (s *sounds) add(v []byte) error {
+	p, err := chromaprint.FromBytes(v)
+	if err != nil {
+		return nil // listed, and found by equality alone
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at(v) < 0 {
+		s.list = append(slices.Clip(s.list), sound{bytes.Clone(v), p})
+	}
+	return nil
+}
+
+func (s *sounds) at(v []byte) int {
+	return slices.IndexFunc(s.list, func(x sound) bool { return bytes.Equal(x.value, v) })
+}
+
+func (s *sounds) remove(v []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := s.at(v); i >= 0 {
+		s.list = slices.Concat(s.list[:i], s.list[i+1:])
+	}
+}
+
+func (s *sounds) search(v []byte, fn func([]byte, int)) bool {
+	p, err := chromaprint.FromBytes(v)
+	if err != nil {
+		return false
+	}
+	s.mu.RLock()
+	list := s.list // never changed in place
+	s.mu.RUnlock()
+	for _, x := range list {
+		if a := chromaprint.Align(p, x.print); a.Match() {
+			fn(x.value, a.Rate())
+		}
+	}
+	return false
+}
+
+func (s *sounds) load(int) (func([]byte) error, func() error) {
+	return s.add, func() error { return nil }
+}

@@ -8,8 +8,8 @@ import (
 	"github.com/tocsin-db/tocsin/storage/nearby/fetch"
 )
 
-// prefetch brings near what adding r to the segment will write: it would wait for memory some
-// fifty times otherwise.
+// prefetch brings near what adding r to the segment will write: it would wait
+// for memory some fifty times otherwise.
 func (s *segment) prefetch(r *row) {
 	d := s.directory.Load()
 	for b := range bandCount {

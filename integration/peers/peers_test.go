@@ -47,12 +47,15 @@ func TestTableThroughTheSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.stop()
-	out := make([]byte, 1000)
-	if err := s.ask(listedKeys(0, 1000), out); err != nil {
-		t.Fatal(err)
-	}
-	if want := append(bytes.Repeat([]byte{1}, 500), make([]byte, 500)...); !bytes.Equal(out, want) {
-		t.Fatal("wrong answers")
+	for _, n := range []int{1, 1000, 20_000} {
+		out := make([]byte, n)
+		if err := s.ask(listedKeys(0, n), out); err != nil {
+			t.Fatal(n, err)
+		}
+		listed := min(n, 500)
+		if want := append(bytes.Repeat([]byte{1}, listed), make([]byte, n-listed)...); !bytes.Equal(out, want) {
+			t.Fatal(n, "wrong answers")
+		}
 	}
 }
 

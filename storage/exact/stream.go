@@ -13,30 +13,31 @@ var ErrTornRow = errors.New("the stream of keys does not end at a row of 32 byte
 
 const streamRows = 2048
 
-// Stream reads keys of 32 bytes from src until it ends and writes one byte to
-// dst for each, in their order: 1 for a listed key, 0 for another. It keeps
-// 66 KiB however long the stream is; the caller bounds the stream. It returns
-// how many keys were answered. The error is ErrTornRow when src ends within a
-// key, and otherwise what reading or writing gave.
+// Stream reads keys of 32 bytes from src until it ends and then writes one byte
+// to dst for each, in their order: 1 for a listed key, 0 for another. Nothing
+// is written before src has ended, as HTTP/1 wants it; until then a byte is
+// kept for every 32 received, and the caller bounds how many those may be. It
+// returns how many keys were answered. The error is ErrTornRow when src ends
+// within a key, and otherwise what reading or writing gave.
 func (t *Table) Stream(dst io.Writer, src io.Reader) (answered int64, err error) {
-	rows, out := make([]byte, 32*streamRows), make([]byte, streamRows)
+	rows := make([]byte, 32*streamRows)
+	var out []byte
 	for {
-		n, readErr := io.ReadFull(src, rows)
-		if k := n / 32; k > 0 {
-			t.HasRows(rows[:32*k], out[:k])
-			if _, err := dst.Write(out[:k]); err != nil {
-				return answered, fmt.Errorf("writing answers: %w", err)
-			}
-			answered += int64(k)
-		}
+		n, err := io.ReadFull(src, rows)
+		k := n / 32
+		out = append(out, make([]byte, k)...)
+		t.HasRows(rows[:32*k], out[len(out)-k:])
 		switch {
-		case readErr == nil:
+		case err == nil:
 			continue
-		case readErr != io.EOF && readErr != io.ErrUnexpectedEOF:
-			return answered, fmt.Errorf("reading keys: %w", readErr)
+		case err != io.EOF && err != io.ErrUnexpectedEOF:
+			return 0, fmt.Errorf("reading keys: %w", err)
 		case n%32 != 0:
-			return answered, ErrTornRow
+			return 0, ErrTornRow
 		}
-		return answered, nil
+		if _, err := dst.Write(out); err != nil {
+			return 0, fmt.Errorf("writing answers: %w", err)
+		}
+		return int64(len(out)), nil
 	}
 }

@@ -53,6 +53,7 @@ var (
 	DecidedPrefix = []byte{recordDecided}
 	EntryPrefix   = []byte{recordEntry}
 	ReviewPrefix  = []byte{recordReview}
+	ReadyPrefix   = []byte{recordReady}
 	ReceiptPrefix = []byte{recordReceipt}
 	ActionPrefix  = []byte{recordAction}
 	MarksPrefix   = []byte{recordMarks}

@@ -134,11 +134,8 @@ func entryOf(v *view, id spec.Hash, c *spec.Case, p *spec.Proposal, i, first int
 }
 
 // confirm makes an accepted item an entry for good. One that a dispute retracted
-// meanwhile stays retracted.
+// meanwhile stays retracted (stateOf).
 func confirm(v *view, id spec.Hash, i int, e *spec.Entry, since uint64) error {
-	if e.State == spec.StateRetracted {
-		return nil
-	}
 	e.Confirmed, e.Sunset = true, 0
 	return setEntry(v, spec.EntryID(id, i), e, since)
 }

@@ -199,3 +199,33 @@ func TestEnrolmentOfWhatIsThere(t *testing.T) {
 	c.refuse(spec.CodeEnrolled, "alpha", enrolment(other), nil)
 	c.refuse(spec.CodeRole, "tango", enrolment(card("victor reader IE")), nil)
 }
+
+// TestProvisionalEntriesCarryTheirSunset looks at what lookups see: they end a
+// provisional entry by their own clock.
+func TestProvisionalEntriesCarryTheirSunset(t *testing.T) {
+	c := found(t, nil, memberLines(5)...)
+	c.tick(hour)
+	p, o := c.batch("one")
+	p.Urgency = spec.Urgent
+	id := c.do("m00", p, o)
+	sunset := func() uint64 {
+		t.Helper()
+		for _, l := range c.ledger.live {
+			var meta spec.LiveMeta
+			if err := spec.Decode(l.meta, &meta); err != nil {
+				t.Fatal(err)
+			}
+			return meta.Sunset
+		}
+		t.Fatal("nothing is live")
+		return 0
+	}
+	c.vote("m01", id, spec.Approve)
+	if got := sunset(); got != 25*hour {
+		t.Fatalf("sunset at %d, want 25 h", got)
+	}
+	c.vote("m02", id, spec.Approve)
+	if got := sunset(); got != 0 {
+		t.Fatalf("a confirmed entry has a sunset at %d", got)
+	}
+}

@@ -72,7 +72,30 @@ func setPolicy(v *view, p *spec.Policy) error {
 	if err := v.put(spec.PastPolicyKey(clock.Policy), p); err != nil {
 		return err
 	}
+	if err := unready(v); err != nil {
+		return err
+	}
 	return v.setClock()
+}
+
+// unready forgets that those were ready who are sequencers no more: should they
+// become sequencers again, they say so again.
+func unready(v *view) error {
+	ids, err := Sequencers(v)
+	if err != nil {
+		return err
+	}
+	var gone []string
+	err = v.Records(spec.ReadyPrefix, func(key, _ []byte) bool {
+		if id := string(key[len(spec.ReadyPrefix):]); !slices.Contains(ids, id) {
+			gone = append(gone, id)
+		}
+		return true
+	})
+	for _, id := range gone {
+		v.delete(spec.ReadyKey(id))
+	}
+	return err
 }
 
 // taxonomyChange opens a case on the taxonomy.

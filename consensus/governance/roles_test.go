@@ -151,6 +151,44 @@ func TestThirtyMembersWithSevenSequencers(t *testing.T) {
 	}
 	c.wantCase(id, "accepted")
 	want(change.Policy.Sequencers, 3)
+	if !c.read(spec.ReadyKey("m03"), new(spec.ReadyRecord)) {
+		t.Fatal("a sequencer that stays one is no longer ready")
+	}
+	c.do("m01", &spec.Ready{}, nil)
+	change.Over = change.Policy.Digest()
+	change.Policy.Sequencers = []string{"m00", "m02", "m03"}
+	c.carried("m00", 20, change)
+	if c.read(spec.ReadyKey("m01"), new(spec.ReadyRecord)) {
+		t.Fatal("one that is no sequencer is ready")
+	}
+	c.carried("m00", 20, &spec.Membership{Action: spec.ActionExpel, Org: "m03"})
+	want([]string{"m00", "m02"}, 2)
+	if c.read(spec.ReadyKey("m03"), new(spec.ReadyRecord)) {
+		t.Fatal("one that was expelled is ready")
+	}
+}
+
+// carried has the first members accept what one of them asks for.
+func (c *consortium) carried(by string, need int, body spec.Body) {
+	c.t.Helper()
+	id := c.do(by, body, nil)
+	for i := 0; i < 30; i++ {
+		if k := c.wantCaseAny(id); !k.Open() {
+			break
+		}
+		c.try(fmt.Sprintf("m%02d", i), &spec.Vote{Case: id, Choice: spec.Approve}, nil)
+	}
+	if k := c.wantCase(id, "accepted"); int(k.Yes) != need {
+		c.t.Fatalf("accepted by %d, want %d", k.Yes, need)
+	}
+}
+
+func (c *consortium) wantCaseAny(id spec.Hash) (k spec.Case) {
+	c.t.Helper()
+	if !c.read(spec.CaseKey(id), &k) {
+		c.t.Fatal("there is no such case")
+	}
+	return k
 }
 
 // TestANineMemberConsortiumGrows leaves sequencers as they are beyond nine.

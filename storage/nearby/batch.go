@@ -14,13 +14,12 @@ const batchShare = 64
 // a Search each: the rows of one query are fetched while the next is looked
 // up, and large batches use all processors.
 func (x *Index) SearchBatch(qs [][32]byte, radius int, out *Results) {
-	out.reset()
-	workers := min(runtime.GOMAXPROCS(0), len(qs)/batchShare)
-	if workers < 2 {
-		x.searchPart(qs, radius, out)
+	workers := max(1, min(runtime.GOMAXPROCS(0), len(qs)/batchShare))
+	parts := out.start(workers, len(qs))
+	if workers == 1 {
+		x.searchPart(qs, radius, &parts[0])
 		return
 	}
-	parts := out.split(workers)
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
@@ -28,9 +27,6 @@ func (x *Index) SearchBatch(qs [][32]byte, radius int, out *Results) {
 		})
 	}
 	wg.Wait()
-	for w := range parts {
-		out.join(&parts[w])
-	}
 }
 
 // seatTime is the number of queries after which a batch lets memory that was
@@ -38,7 +34,7 @@ func (x *Index) SearchBatch(qs [][32]byte, radius int, out *Results) {
 const seatTime = 64
 
 // searchPart answers qs with one goroutine.
-func (x *Index) searchPart(qs [][32]byte, radius int, out *Results) {
+func (x *Index) searchPart(qs [][32]byte, radius int, out *answers) {
 	lookups := [2]lookup{newLookup(), newLookup()}
 	hint := lookups[0].scratch.seat
 	for len(qs) > 0 {
@@ -56,7 +52,7 @@ func (x *Index) searchPart(qs [][32]byte, radius int, out *Results) {
 
 // searchSome answers qs with two queries under way at any time: one is being
 // looked up, the rows of the other are on their way.
-func (x *Index) searchSome(qs [][32]byte, radius int, lookups *[2]lookup, out *Results) {
+func (x *Index) searchSome(qs [][32]byte, radius int, lookups *[2]lookup, out *answers) {
 	var pending *lookup
 	for i := range qs {
 		current := &lookups[i%2]

@@ -5,49 +5,54 @@ package nearby
 // Results holds the answers to a batch of queries. The zero value is ready;
 // one that is used again keeps its memory.
 type Results struct {
+	parts []answers // what each processor answered, in the order of the queries
+	n     int
+}
+
+// answers are those to some queries in a row.
+type answers struct {
 	matches   []Match
 	ends      []int
 	truncated []bool
-	parts     []Results // what each processor answered
 }
 
 // Len returns how many queries were answered.
-func (r *Results) Len() int { return len(r.ends) }
+func (r *Results) Len() int { return r.n }
 
 // Of returns the answer to query i as Search would give it. The slice is
 // valid until r is used again.
 func (r *Results) Of(i int) (matches []Match, truncated bool) {
-	from := 0
-	if i > 0 {
-		from = r.ends[i-1]
+	p := 0
+	for i >= len(r.parts[p].ends) {
+		i -= len(r.parts[p].ends)
+		p++
 	}
-	return r.matches[from:r.ends[i]:r.ends[i]], r.truncated[i]
+	return r.parts[p].of(i)
 }
 
-func (r *Results) reset() {
-	r.matches, r.ends, r.truncated = r.matches[:0], r.ends[:0], r.truncated[:0]
-}
-
-func (r *Results) append(matches []Match, truncated bool) {
-	r.matches = append(r.matches, matches...)
-	r.ends = append(r.ends, len(r.matches))
-	r.truncated = append(r.truncated, truncated)
-}
-
-// join appends all answers of part.
-func (r *Results) join(part *Results) {
-	for i := range part.ends {
-		r.append(part.Of(i))
-	}
-}
-
-// split returns n empty parts.
-func (r *Results) split(n int) []Results {
-	for len(r.parts) < n {
-		r.parts = append(r.parts, Results{})
+// start makes room for the answers of so many parts to n queries.
+func (r *Results) start(parts, n int) []answers {
+	for len(r.parts) < parts {
+		r.parts = append(r.parts, answers{})
 	}
 	for i := range r.parts {
-		r.parts[i].reset()
+		a := &r.parts[i]
+		a.matches, a.ends, a.truncated = a.matches[:0], a.ends[:0], a.truncated[:0]
 	}
-	return r.parts[:n]
+	r.n = n
+	return r.parts[:parts]
+}
+
+func (a *answers) of(i int) ([]Match, bool) {
+	from := 0
+	if i > 0 {
+		from = a.ends[i-1]
+	}
+	return a.matches[from:a.ends[i]:a.ends[i]], a.truncated[i]
+}
+
+func (a *answers) append(matches []Match, truncated bool) {
+	a.matches = append(a.matches, matches...)
+	a.ends = append(a.ends, len(a.matches))
+	a.truncated = append(a.truncated, truncated)
 }

@@ -83,10 +83,13 @@ func (n *Node) summary(id spec.Hash) (api.CaseSummary, *spec.Case, error) {
 	}
 	self := n.id.Organisation.ID
 	s := api.CaseSummary{
-		ID: id, Kind: caseKind(c.Kind), State: spec.OutcomeName(c.Outcome), Organisation: c.Org, Reason: c.Reason,
+		ID: id, State: spec.OutcomeName(c.Outcome), Organisation: c.Org, Reason: c.Reason,
 		Opened: logTime(c.OpenedMS), Deadline: logTime(c.DeadlineMS), Need: int(c.Need),
-		Items: int(c.Items), Signals: int(c.Signals), Entry: c.Entry,
+		Items: int(c.Items), Signals: int(c.Signals), Entry: c.Entry, Subject: c.Subject,
 		Yes: int(c.Yes), No: int(c.No), Abstain: int(c.Abstain),
+	}
+	if s.Kind, err = n.caseKind(id, &c); err != nil {
+		return api.CaseSummary{}, nil, err
 	}
 	if c.Kind == spec.KindMembership {
 		s.Candidate = c.Subject
@@ -107,15 +110,44 @@ func (n *Node) summary(id spec.Hash) (api.CaseSummary, *spec.Case, error) {
 	return s, &c, nil
 }
 
-func caseKind(kind uint64) string {
-	switch kind {
+// caseKind is the word for what a case asks for.
+func (n *Node) caseKind(id spec.Hash, c *spec.Case) (string, error) {
+	switch c.Kind {
 	case spec.KindProposal:
-		return api.CaseAddition
+		return n.additionKind(id, c)
 	case spec.KindDispute:
-		return api.CaseDispute
-	default:
-		return api.CaseEnrolment
+		return api.CaseDispute, nil
+	case spec.KindKey:
+		return api.CaseKey, nil
+	case spec.KindPolicy:
+		return api.CasePolicy, nil
+	case spec.KindTaxonomy:
+		return api.CaseTaxonomy, nil
+	case spec.KindAllow:
+		return api.CaseAllow, nil
 	}
+	switch c.Reason {
+	case "expel":
+		return api.CaseExpulsion, nil
+	case "leave":
+		return api.CaseLeave, nil
+	}
+	return api.CaseEnrolment, nil
+}
+
+func (n *Node) additionKind(id spec.Hash, c *spec.Case) (string, error) {
+	body, err := governance.Content(n.store, id, c)
+	if err != nil {
+		return "", err
+	}
+	p, _ := body.(*spec.Proposal)
+	switch {
+	case p != nil && p.Urgency == spec.Urgent:
+		return api.CaseUrgent, nil
+	case p != nil && len(p.Referral) > 0:
+		return api.CaseReferral, nil
+	}
+	return api.CaseAddition, nil
 }
 
 // logTime converts log time, which stands still at zero until the first tick.
@@ -131,7 +163,7 @@ func (n *Node) votes(id spec.Hash) ([]api.Vote, error) {
 			return false
 		}
 		out = append(out, api.Vote{
-			Organisation: string(key[len(prefix):]), Choice: v.Choice, Except: v.Except, Reason: v.Reason, LogIndex: v.Index,
+			Organisation: string(key[len(prefix):]), Choice: v.Choice, Except: v.Except, Override: v.Override, Reason: v.Reason, LogIndex: v.Index,
 		})
 		return true
 	})
@@ -151,7 +183,14 @@ func (n *Node) Case(_ context.Context, id spec.Hash, reveal bool) (api.Case, err
 	if out.Votes, err = n.votes(id); err != nil {
 		return out, err
 	}
+	if out.Explanation, err = governance.Explain(n.store, id); err != nil {
+		return out, err
+	}
 	body, err := governance.Content(n.store, id, c)
+	if err != nil {
+		return out, err
+	}
+	o, err := n.store.Opening(id)
 	if err != nil {
 		return out, err
 	}
@@ -159,14 +198,11 @@ func (n *Node) Case(_ context.Context, id spec.Hash, reveal bool) (api.Case, err
 	switch b := body.(type) {
 	case *spec.Proposal:
 		items = b.Items
+		out.Referral = referralOf(b, o)
 	case *spec.Membership:
 		for i := range b.Card {
 			out.Enrol = &b.Card[i]
 		}
-	}
-	o, err := n.store.Opening(id)
-	if err != nil {
-		return out, err
 	}
 	if o != nil && len(o.Texts) > 0 {
 		out.Text = o.Texts[0].Text
@@ -187,6 +223,18 @@ func (n *Node) Case(_ context.Context, id spec.Hash, reveal bool) (api.Case, err
 		out.Content = append(out.Content, item)
 	}
 	return out, nil
+}
+
+// referralOf returns the referral of a proposal with the texts that are held.
+func referralOf(p *spec.Proposal, o *spec.Opening) *api.Referral {
+	if len(p.Referral) == 0 {
+		return nil
+	}
+	r := &api.Referral{Referral: p.Referral[0]}
+	if o != nil && len(o.Texts) == 5 {
+		r.ReferenceText, r.AuthorityText, r.LocatorText = o.Texts[2].Text, o.Texts[3].Text, o.Texts[4].Text
+	}
+	return r
 }
 
 // values returns the signals of an opening that are held and not erased.

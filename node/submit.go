@@ -32,6 +32,8 @@ type signer struct {
 	now    func() time.Time
 	mu     sync.Mutex
 	last   uint64
+
+	sending sync.Map // files of the outbox that are in use
 }
 
 // sign returns the submission of a body in the epoch of the state.
@@ -83,10 +85,16 @@ func readRecord(st governance.State, key []byte, out any) error {
 // the operation stands in the log and its effects are visible on this node, or
 // with the refusal's code. An operation whose epoch has passed is signed anew.
 func (n *Node) submit(ctx context.Context, body spec.Body, opening *spec.Opening) (spec.Outcome, error) {
+	return n.seeThrough(ctx, func() (spec.Submission, error) { return n.signer.sign(n.store, body, opening) })
+}
+
+// seeThrough submits what make signs; it is asked again only when the operation
+// can no longer be applied because its epoch has passed.
+func (n *Node) seeThrough(ctx context.Context, make func() (spec.Submission, error)) (spec.Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
 	for {
-		sub, err := n.signer.sign(n.store, body, opening)
+		sub, err := make()
 		if err != nil {
 			return spec.Outcome{}, err
 		}

@@ -16,6 +16,9 @@ func (n *Node) Propose(ctx context.Context, p api.Proposal) (spec.Hash, error) {
 	if err != nil {
 		return spec.Hash{}, err
 	}
+	if p.Key != "" {
+		return n.submitOnce(ctx, p.Key, body, opening)
+	}
 	return n.submitted(ctx, body, opening)
 }
 
@@ -38,14 +41,34 @@ func blind(p api.Proposal) (*spec.Proposal, *spec.Opening, error) {
 		}
 		body.Items = append(body.Items, spec.Item{Labels: item.Labels, Counts: counts})
 	}
-	if err := body.Check(); err != nil {
-		return nil, nil, err
-	}
 	text := salted(p.Text)
 	body.Text = text.Hash()
 	opening.Texts = []spec.Text{text, {}}
+	if p.Urgent {
+		body.Urgency = spec.Urgent
+	}
+	if p.Referral != nil {
+		refer(body, opening, p.Referral)
+	}
+	if err := body.Check(); err != nil {
+		return nil, nil, err
+	}
 	body.Root = opening.Root()
 	return body, opening, body.Matches(opening, false)
+}
+
+// refer adds a referral, with its texts in the order of the body's hashes.
+func refer(body *spec.Proposal, opening *spec.Opening, from *api.Referral) {
+	r := from.Referral
+	for _, t := range []struct {
+		text string
+		hash *[]byte
+	}{{from.ReferenceText, &r.Reference}, {from.AuthorityText, &r.Authority}, {from.LocatorText, &r.Locator}} {
+		s := salted(t.text)
+		*t.hash = s.Hash()
+		opening.Texts = append(opening.Texts, s)
+	}
+	body.Referral = []spec.Referral{r}
 }
 
 // salted gives a text its salt; no text has none.
@@ -69,15 +92,21 @@ func textOpening(t spec.Text) *spec.Opening {
 // Vote implements api.Backend.
 func (n *Node) Vote(ctx context.Context, b api.Ballot) (spec.Hash, error) {
 	text := salted(b.Text)
-	body := &spec.Vote{Case: b.Case, Choice: b.Choice, Except: b.Except, Reason: b.Reason, Text: text.Hash()}
+	body := &spec.Vote{Case: b.Case, Choice: b.Choice, Except: b.Except, Override: b.Override, Reason: b.Reason, Text: text.Hash()}
 	return n.submitted(ctx, body, textOpening(text))
 }
 
 // Dispute implements api.Backend.
 func (n *Node) Dispute(ctx context.Context, c api.Claim) (spec.Hash, error) {
 	text := salted(c.Text)
-	body := &spec.Dispute{Entry: c.Entry, Reason: c.Reason, Text: text.Hash()}
+	body := &spec.Dispute{Entry: c.Entry, Reason: c.Reason, Signals: c.Signals, Freeze: c.Freeze, Text: text.Hash()}
 	return n.submitted(ctx, body, textOpening(text))
+}
+
+// Submit implements api.Backend.
+func (n *Node) Submit(ctx context.Context, text string, body func(hash []byte) spec.Body) (spec.Hash, error) {
+	t := salted(text)
+	return n.submitted(ctx, body(t.Hash()), textOpening(t))
 }
 
 func (n *Node) submitted(ctx context.Context, body spec.Body, opening *spec.Opening) (spec.Hash, error) {

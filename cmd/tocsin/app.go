@@ -54,8 +54,9 @@ func (p *program) app() *cli.App {
 		Commands: []*cli.Command{
 			p.initCommand(), p.inviteCommand(), p.joinCommand(), p.agentCommand(), p.demoCommand(),
 			p.hashCommand(), p.matchCommand(),
-			p.proposeCommand(), p.voteCommand(), p.disputeCommand(),
+			p.proposeCommand(), p.referCommand(), p.voteCommand(), p.disputeCommand(),
 			p.caseCommand(), p.entryCommand(), p.memberCommand(), p.statusCommand(),
+			p.policyCommand(), p.taxonomyCommand(), p.allowCommand(),
 			p.configCommand(), p.benchCommand(), p.completionCommand(), p.versionCommand(),
 		},
 		Action:       group,
@@ -180,7 +181,7 @@ func exitCode(err error) int {
 	switch spec.CodeOf(err) {
 	case spec.CodeNotReady, spec.CodeUnavailable, spec.CodeNotLeader, spec.CodeBusy:
 		return exitNotReady
-	case spec.CodeDenied, spec.CodeRole, spec.CodeElectorate:
+	case spec.CodeDenied, spec.CodeRole, spec.CodeElectorate, spec.CodeNotOpener, spec.CodeBarred:
 		return exitDenied
 	}
 	return exitFailed

@@ -9,7 +9,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/api/wire"
 )
 
@@ -21,19 +20,39 @@ func (p *program) caseCommand() *cli.Command {
 				Name: "list", Usage: "list cases, open ones by deadline",
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "state", Usage: "open, accepted, rejected, lapsed, withdrawn, moot or all", Value: "open"},
-					&cli.StringFlag{Name: "kind", Usage: "addition, dispute, enrolment, expulsion, leave, key, policy, taxonomy or allow-list"},
+					&cli.StringFlag{Name: "kind", Usage: kindWords},
 					&cli.BoolFlag{Name: "mine", Usage: "only those on which this organisation has yet to vote"},
 					limitFlag(), jsonFlag(),
 				},
 				Action: p.caseList,
 			},
 			{
-				Name: "show", Usage: "show a case with its votes and items", ArgsUsage: "CASE",
+				Name: "show", Usage: "show a case, why it stands where it stands, and what it still needs", ArgsUsage: "CASE",
 				Flags:  []cli.Flag{revealFlag(), jsonFlag()},
 				Action: p.caseShow,
 			},
+			{
+				Name: "withdraw", Usage: "withdraw an open case of this organisation", ArgsUsage: "CASE",
+				Description: "Prints the id of the operation.",
+				Flags:       []cli.Flag{reasonFlag(), textFlag("free `TEXT` for the members"), jsonFlag()},
+				Action:      p.caseWithdraw,
+			},
 		},
 	}
+}
+
+const kindWords = "addition, urgent, referral, dispute, enrolment, expulsion, leave, key, policy, taxonomy or allow-list"
+
+func reasonFlag() cli.Flag { return &cli.StringFlag{Name: "reason", Usage: "`CODE` of the reason"} }
+
+func textFlag(usage string) cli.Flag { return &cli.StringFlag{Name: "text", Usage: usage} }
+
+// reason returns the reason, which some commands do not go without.
+func reason(c *cli.Context) (string, error) {
+	if c.String("reason") == "" {
+		return "", usage("%s takes a --reason", c.Command.HelpName)
+	}
+	return c.String("reason"), nil
 }
 
 func limitFlag() cli.Flag {
@@ -129,8 +148,9 @@ func about(k *wire.CaseSummary) string {
 		return k.Candidate
 	case k.Entry != "":
 		return "entry " + k.Entry[:12] + "…"
-	}
-	if k.Kind == api.CaseAddition {
+	case k.Subject != "":
+		return k.Subject
+	case k.Items > 0:
 		return fmt.Sprintf("%d items, %d signals", k.Items, k.Signals)
 	}
 	return k.Reason
@@ -168,7 +188,7 @@ func (p *program) caseShow(c *cli.Context) error {
 func (p *program) printCase(k *wire.Case) error {
 	rows := [][]string{
 		{"case", k.ID}, {"kind", string(k.Kind)}, {"state", string(k.State)}, {"from", k.Organisation}, {"reason", k.Reason},
-		{"opened", day(k.Opened)}, {"deadline", day(k.Deadline)},
+		{"opened", day(k.Opened)}, until(k),
 		{"tally", fmt.Sprintf("%d yes of %d needed, %d no, %d abstain", k.Yes, k.Need, k.No, k.Abstain)},
 		{"electorate", strings.Join(k.Electorate, " ")},
 	}
@@ -181,17 +201,58 @@ func (p *program) printCase(k *wire.Case) error {
 	if k.Enrol.ID != "" {
 		rows = append(rows, []string{"candidate", fmt.Sprintf("%s, %s, %s in %s", k.Enrol.ID, k.Enrol.Name, k.Enrol.Role, k.Enrol.Jurisdiction)})
 	}
+	if k.Subject != "" && k.Enrol.ID == "" {
+		rows = append(rows, []string{"about", k.Subject})
+	}
+	if k.Referral != nil {
+		rows = append(rows, referralRows(k.Referral)...)
+	}
 	for _, v := range k.Votes {
 		vote := fmt.Sprintf("%s %s", v.Organisation, v.Choice)
 		if len(v.Except) > 0 {
 			vote += fmt.Sprintf(" except items %v", v.Except)
+		}
+		if len(v.Override) > 0 {
+			vote += fmt.Sprintf(" overriding what holds items %v", v.Override)
 		}
 		rows = append(rows, []string{"vote", strings.TrimSpace(vote + " " + v.Reason)})
 	}
 	for i := range k.Content {
 		rows = append(rows, itemRows(fmt.Sprintf("item %d", i), &k.Content[i])...)
 	}
-	return p.table(rows)
+	if err := p.table(rows); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(p.out, "\n%s\n", strings.Join(k.Explanation, "\n"))
+	return err
+}
+
+// until says when a case ends or when it ended.
+func until(k *wire.Case) []string {
+	if k.State == "open" {
+		return []string{"deadline", day(k.Deadline)}
+	}
+	return []string{"decided", day(k.Decided)}
+}
+
+func (p *program) caseWithdraw(c *cli.Context) error {
+	id, err := oneArgument(c, "case")
+	if err != nil {
+		return err
+	}
+	body := wire.WithdrawalRequest{Case: id, Text: c.String("text")}
+	if body.Reason, err = reason(c); err != nil {
+		return err
+	}
+	client, err := connect(c)
+	if err != nil {
+		return err
+	}
+	resp, err := client.WithdrawWithResponse(c.Context, body)
+	if err != nil {
+		return callError(err, nil, 0, nil)
+	}
+	return p.answered(c, resp.HTTPResponse, resp.JSON201, resp.ApplicationProblemJSONDefault)
 }
 
 func itemRows(name string, i *wire.Item) [][]string {

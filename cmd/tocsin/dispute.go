@@ -14,6 +14,8 @@ func (p *program) disputeCommand() *cli.Command {
 		Description: "Prints the id of the case.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "reason", Usage: "`CODE` of the reason"},
+			&cli.Int64SliceFlag{Name: "signal", Usage: "dispute only signal `N` of the entry, from 0; may be given more than once"},
+			&cli.BoolFlag{Name: "freeze", Usage: "suspend what is disputed at once, where the policy lets members do so"},
 			&cli.StringFlag{Name: "text", Usage: "free `TEXT` for those who vote"},
 			jsonFlag(),
 		},
@@ -33,7 +35,9 @@ func (p *program) dispute(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	resp, err := client.DisputeWithResponse(c.Context, wire.DisputeRequest{Entry: entry, Reason: c.String("reason"), Text: c.String("text")})
+	resp, err := client.DisputeWithResponse(c.Context, wire.DisputeRequest{
+		Entry: entry, Reason: c.String("reason"), Text: c.String("text"), Signals: c.Int64Slice("signal"), Freeze: c.Bool("freeze"),
+	})
 	if err != nil {
 		return callError(err, nil, 0, nil)
 	}

@@ -11,6 +11,7 @@ func (p *program) memberCommand() *cli.Command {
 		Name: "member", Usage: "the organisations of the consortium",
 		Subcommands: []*cli.Command{
 			{Name: "list", Usage: "list every enrolled organisation", Flags: []cli.Flag{jsonFlag()}, Action: p.memberList},
+			p.memberEnrolCommand(), p.memberExpelCommand(), p.memberLeaveCommand(), p.memberKeyCommand(),
 		},
 	}
 }

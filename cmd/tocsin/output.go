@@ -5,10 +5,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/tocsin-db/tocsin/node/api/wire"
 )
 
 // jsonFlag is on every command that prints data.
@@ -44,6 +47,14 @@ func (p *program) made(c *cli.Context, id string) error {
 	}
 	_, err := fmt.Fprintln(p.out, id)
 	return err
+}
+
+// answered prints the id that a call made, or returns what went wrong.
+func (p *program) answered(c *cli.Context, resp *http.Response, made *wire.Made, problem *wire.Problem) error {
+	if err := callError(nil, resp, http.StatusCreated, problem); err != nil {
+		return err
+	}
+	return p.made(c, made.ID)
 }
 
 // day writes a time for people.

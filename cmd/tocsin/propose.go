@@ -21,6 +21,7 @@ func (p *program) proposeCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "label", Usage: "a `LABEL` of every item; may be given more than once"},
 			&cli.StringFlag{Name: "basis", Usage: "`CODE` of the ground on which it is proposed", Value: "designated-entity"},
 			&cli.StringFlag{Name: "text", Usage: "free `TEXT` for those who vote"},
+			&cli.BoolFlag{Name: "urgent", Usage: "match provisionally as soon as enough organisations approve, until the case is decided"},
 			signalFlag("one item of the signals that are given so"),
 			jsonFlag(),
 		},
@@ -39,18 +40,20 @@ func (p *program) propose(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	body := wire.ProposalRequest{Basis: c.String("basis"), Text: c.String("text")}
+	body := wire.ProposalRequest{Basis: c.String("basis"), Text: c.String("text"), Urgent: c.Bool("urgent")}
+	return p.proposeItems(c, client, &body)
+}
+
+// proposeItems fills in the items of the command line and proposes them.
+func (p *program) proposeItems(c *cli.Context, client *wire.ClientWithResponses, body *wire.ProposalRequest) (err error) {
 	if body.Items, err = p.items(c); err != nil {
 		return err
 	}
-	resp, err := client.ProposeWithResponse(c.Context, body)
+	resp, err := client.ProposeWithResponse(c.Context, *body)
 	if err != nil {
 		return callError(err, nil, 0, nil)
 	}
-	if err := callError(nil, resp.HTTPResponse, 201, resp.ApplicationProblemJSONDefault); err != nil {
-		return err
-	}
-	return p.made(c, resp.JSON201.ID)
+	return p.answered(c, resp.HTTPResponse, resp.JSON201, resp.ApplicationProblemJSONDefault)
 }
 
 // items makes one item of each file and one of the signals on the command line.

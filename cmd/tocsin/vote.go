@@ -14,6 +14,7 @@ func (p *program) voteCommand() *cli.Command {
 		Description: "A later vote takes the place of an earlier one until the case is decided. Prints the id of the operation.",
 		Flags: []cli.Flag{
 			&cli.Int64SliceFlag{Name: "except", Usage: "leave item `N` out of an approval; may be given more than once"},
+			&cli.Int64SliceFlag{Name: "override", Usage: "approve item `N` although the admission checks hold it; may be given more than once"},
 			&cli.StringFlag{Name: "reason", Usage: "`CODE` of the reason"},
 			&cli.StringFlag{Name: "text", Usage: "free `TEXT` for the other members"},
 			jsonFlag(),
@@ -35,7 +36,7 @@ func (p *program) vote(c *cli.Context) error {
 		return err
 	}
 	resp, err := client.VoteWithResponse(c.Context, wire.VoteRequest{
-		Case: c.Args().First(), Choice: choice, Except: c.Int64Slice("except"), Reason: c.String("reason"), Text: c.String("text"),
+		Case: c.Args().First(), Choice: choice, Except: c.Int64Slice("except"), Override: c.Int64Slice("override"), Reason: c.String("reason"), Text: c.String("text"),
 	})
 	if err != nil {
 		return callError(err, nil, 0, nil)

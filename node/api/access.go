@@ -32,7 +32,7 @@ const (
 	streamBody int64 = -2
 
 	smallBody = 64 << 10 // a vote, a dispute, an invitation
-	largeBody = 4 << 20  // signals of a query or of a proposal
+	largeBody = 4 << 20  // signals of a query or of a proposal, a taxonomy
 )
 
 // routes is who may call what. What is not listed is denied.
@@ -45,6 +45,15 @@ var routes = map[string]route{
 	"POST /v1/proposals":   {socketDoor, largeBody},
 	"POST /v1/votes":       {socketDoor, smallBody},
 	"POST /v1/disputes":    {socketDoor, smallBody},
+	"POST /v1/withdrawals": {socketDoor, smallBody},
+	"POST /v1/memberships": {socketDoor, smallBody},
+	"POST /v1/keys":        {socketDoor, smallBody},
+	"GET /v1/policy":       {socketDoor, noBody},
+	"POST /v1/policy":      {socketDoor, smallBody},
+	"GET /v1/taxonomy":     {socketDoor, noBody},
+	"POST /v1/taxonomy":    {socketDoor, largeBody},
+	"GET /v1/allowed":      {socketDoor, noBody},
+	"POST /v1/allowed":     {socketDoor, smallBody},
 	"POST /v1/invitations": {socketDoor, smallBody},
 	"GET /v1/cases":        {socketDoor, noBody},
 	"GET /v1/cases/{id}":   {socketDoor, noBody},

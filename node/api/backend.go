@@ -30,6 +30,9 @@ type Backend interface {
 	Propose(ctx context.Context, p Proposal) (spec.Hash, error)
 	Vote(ctx context.Context, b Ballot) (spec.Hash, error)
 	Dispute(ctx context.Context, d Claim) (spec.Hash, error)
+	// Submit does the same for an operation of any other kind. body makes it from
+	// the salted hash of its one free text, nil when there is none.
+	Submit(ctx context.Context, text string, body func(hash []byte) spec.Body) (spec.Hash, error)
 	// Invite makes one line with which an organisation can ask to be enrolled.
 	Invite(ctx context.Context, role string, ttl time.Duration) (Invitation, error)
 
@@ -42,6 +45,10 @@ type Backend interface {
 	Entries(ctx context.Context, f EntryFilter, p Page) ([]EntrySummary, string, error)
 	// Entry fails with UNKNOWN_ENTRY.
 	Entry(ctx context.Context, id spec.Hash, reveal bool) (Entry, error)
+	// Policy, Taxonomy and Allowed are what is in force.
+	Policy(ctx context.Context) (*spec.Policy, error)
+	Taxonomy(ctx context.Context) (*spec.Taxonomy, error)
+	Allowed(ctx context.Context) ([]spec.Allowed, error)
 	// Members lists every enrolled organisation by id.
 	Members(ctx context.Context) ([]Member, error)
 
@@ -116,9 +123,18 @@ type Unsupported struct {
 
 // A Proposal asks to list items.
 type Proposal struct {
-	Items []ProposalItem
-	Basis string // code
-	Text  string // free text, or empty
+	Items    []ProposalItem
+	Basis    string // code
+	Text     string // free text, or empty
+	Urgent   bool
+	Referral *Referral // or nil
+	Key      string    // the caller's name for it, under which it is submitted once; or empty
+}
+
+// A Referral is an authority's, with its texts in place of their hashes.
+type Referral struct {
+	spec.Referral
+	ReferenceText, AuthorityText, LocatorText string // or empty
 }
 
 // A ProposalItem is one piece of content: its labels, sorted, each once, and its
@@ -135,13 +151,17 @@ type Ballot struct {
 	Except []uint64 // items that an approval leaves out, ascending
 	Reason string   // code, or empty
 	Text   string   // free text, or empty
+
+	Override []uint64 // items that an approval takes although they are held, ascending
 }
 
 // A Claim disputes an entry.
 type Claim struct {
-	Entry  spec.Hash
-	Reason string // code
-	Text   string // free text, or empty
+	Entry   spec.Hash
+	Reason  string   // code
+	Text    string   // free text, or empty
+	Signals []uint64 // numbers inside the entry, ascending; none: the whole entry
+	Freeze  bool
 }
 
 // An Invitation is one line to hand to an organisation that wants to join. The
@@ -155,6 +175,8 @@ type Invitation struct {
 // Kinds of cases.
 const (
 	CaseAddition  = "addition"
+	CaseUrgent    = "urgent"   // an urgent addition
+	CaseReferral  = "referral" // an addition that an authority asks for
 	CaseDispute   = "dispute"
 	CaseEnrolment = "enrolment"
 	CaseExpulsion = "expulsion"
@@ -190,6 +212,7 @@ type CaseSummary struct {
 	Signals      int       // of an addition
 	Entry        spec.Hash // of a dispute
 	Candidate    string    // of an enrolment, expulsion or leave: the organisation's id
+	Subject      string    // organisation that it is about
 	MayVote      bool      // this organisation is in the electorate
 	Voted        bool      // and has voted
 }
@@ -204,6 +227,9 @@ type Case struct {
 	DecidedAt  uint64 // log index of the decision, 0 while open
 	Content    []Item // of an addition
 	Enrol      *spec.Organisation
+	Referral   *Referral // with the texts that are held here
+	// Explanation says in sentences why it stands where it stands and what it needs.
+	Explanation []string
 }
 
 // A Vote is one organisation's ballot that counts.
@@ -211,6 +237,7 @@ type Vote struct {
 	Organisation string
 	Choice       uint64
 	Except       []uint64
+	Override     []uint64
 	Reason       string
 	LogIndex     uint64
 }

@@ -21,7 +21,7 @@ func wireCaseSummary(c *CaseSummary) wire.CaseSummary {
 		Organisation: c.Organisation, Reason: c.Reason,
 		Opened: c.Opened.UTC(), Deadline: c.Deadline.UTC(),
 		Need: c.Need, Yes: c.Yes, No: c.No, Abstain: c.Abstain,
-		Items: c.Items, Signals: c.Signals, Entry: idOf(c.Entry), Candidate: c.Candidate,
+		Items: c.Items, Signals: c.Signals, Entry: idOf(c.Entry), Candidate: c.Candidate, Subject: c.Subject,
 		MayVote: c.MayVote, Voted: c.Voted,
 	}
 	if !c.Decided.IsZero() {
@@ -36,23 +36,24 @@ func wireCase(c *Case) wire.Case {
 		ID: s.ID, Kind: s.Kind, State: s.State, Organisation: s.Organisation, Reason: s.Reason,
 		Opened: s.Opened, Deadline: s.Deadline, Decided: s.Decided,
 		Need: s.Need, Yes: s.Yes, No: s.No, Abstain: s.Abstain,
-		Items: s.Items, Signals: s.Signals, Entry: s.Entry, Candidate: s.Candidate,
+		Items: s.Items, Signals: s.Signals, Entry: s.Entry, Candidate: s.Candidate, Subject: s.Subject,
 		MayVote: s.MayVote, Voted: s.Voted,
 
-		Text: c.Text, Electorate: list(c.Electorate), LogIndex: int64(c.LogIndex), DecidedIndex: int64(c.DecidedAt),
+		Explanation: list(c.Explanation), Text: c.Text, Electorate: list(c.Electorate), LogIndex: int64(c.LogIndex), DecidedIndex: int64(c.DecidedAt),
 		Votes: make([]wire.Vote, len(c.Votes)), Content: make([]wire.Item, len(c.Content)),
 	}
 	for i, v := range c.Votes {
 		out.Votes[i] = wire.Vote{Organisation: v.Organisation, Choice: choiceName(v.Choice), Reason: v.Reason, LogIndex: int64(v.LogIndex)}
-		for _, e := range v.Except {
-			out.Votes[i].Except = append(out.Votes[i].Except, int64(e))
-		}
+		out.Votes[i].Except, out.Votes[i].Override = wireNumbers(v.Except), wireNumbers(v.Override)
 	}
 	for i := range c.Content {
 		out.Content[i] = wireItem(&c.Content[i])
 	}
 	if c.Enrol != nil {
 		out.Enrol = wireCandidate(c.Enrol)
+	}
+	if c.Referral != nil {
+		out.Referral = wireReferral(c.Referral)
 	}
 	return out
 }
@@ -87,4 +88,12 @@ func wireEntry(e *Entry) wire.Entry {
 		ID: s.ID, State: s.State, Organisation: s.Organisation, Labels: s.Labels, Signals: s.Signals, LogIndex: s.LogIndex,
 		Case: e.Case.String(), Number: e.Number, Content: wireItem(&e.Content), Dispute: idOf(e.Dispute),
 	}
+}
+
+func wireNumbers(list []uint64) []int64 {
+	var out []int64
+	for _, n := range list {
+		out = append(out, int64(n))
+	}
+	return out
 }

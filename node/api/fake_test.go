@@ -84,6 +84,32 @@ func (f *fake) Dispute(_ context.Context, c Claim) (spec.Hash, error) {
 	return spec.Hash{4}, f.called("Dispute", c)
 }
 
+func (f *fake) Submit(_ context.Context, text string, body func([]byte) spec.Body) (spec.Hash, error) {
+	var hash []byte
+	if text != "" {
+		hash = make([]byte, 32)
+	}
+	b := body(hash)
+	if err := b.Check(); err != nil {
+		return spec.Hash{}, err
+	}
+	return spec.Hash{6}, f.called("Submit", b)
+}
+
+func (f *fake) Policy(context.Context) (*spec.Policy, error) {
+	p := spec.DefaultPolicy()
+	return &p, f.called("Policy", nil)
+}
+
+func (f *fake) Taxonomy(context.Context) (*spec.Taxonomy, error) {
+	t := spec.DefaultTaxonomy()
+	return &t, f.called("Taxonomy", nil)
+}
+
+func (f *fake) Allowed(context.Context) ([]spec.Allowed, error) {
+	return []spec.Allowed{{Type: "sha256", Value: f.listed[:]}}, f.called("Allowed", nil)
+}
+
 func (f *fake) Invite(_ context.Context, role string, ttl time.Duration) (Invitation, error) {
 	return Invitation{Line: "tocsin1:x", Role: role, Expires: time.Unix(1, 0)}, f.called("Invite", ttl)
 }

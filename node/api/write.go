@@ -17,7 +17,10 @@ const defaultInvitation = 7 * 24 * time.Hour
 
 // Propose implements wire.StrictServerInterface.
 func (s *service) Propose(ctx context.Context, req wire.ProposeRequestObject) (wire.ProposeResponseObject, error) {
-	p := Proposal{Basis: req.Body.Basis, Text: req.Body.Text}
+	p := Proposal{Basis: req.Body.Basis, Text: req.Body.Text, Urgent: req.Body.Urgent, Key: req.Body.IdempotencyKey}
+	if p.Key != "" && !keyForm.MatchString(p.Key) {
+		return nil, wire.At("/idempotency_key", spec.Errorf(spec.CodeMalformed, "a key is 1 to 64 letters, digits, - and _"))
+	}
 	if len(req.Body.Items) == 0 || len(req.Body.Items) > spec.MaxItems {
 		return nil, wire.At("/items", spec.Errorf(spec.CodeMalformed, "a proposal has 1 to %d items", spec.MaxItems))
 	}
@@ -29,6 +32,10 @@ func (s *service) Propose(ctx context.Context, req wire.ProposeRequestObject) (w
 		p.Items = append(p.Items, item)
 	}
 	if err := checkText(p.Text); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.Referral, err = referralOf(req.Body.Referral); err != nil {
 		return nil, err
 	}
 	id, err := s.b.Propose(ctx, p)
@@ -93,14 +100,12 @@ func (s *service) Vote(ctx context.Context, req wire.VoteRequestObject) (wire.Vo
 	if b.Choice, ok = choices[req.Body.Choice]; !ok {
 		return nil, wire.At("/choice", spec.Errorf(spec.CodeMalformed, "a vote is approve, reject or abstain"))
 	}
-	for i, e := range req.Body.Except {
-		if e < 0 || e >= spec.MaxItems {
-			return nil, wire.At("/except/"+strconv.Itoa(i), spec.Errorf(spec.CodeMalformed, "this is not the number of an item"))
-		}
-		b.Except = append(b.Except, uint64(e))
+	if b.Except, err = numbers("/except", req.Body.Except, spec.MaxItems); err != nil {
+		return nil, err
 	}
-	slices.Sort(b.Except)
-	b.Except = slices.Compact(b.Except)
+	if b.Override, err = numbers("/override", req.Body.Override, spec.MaxItems); err != nil {
+		return nil, err
+	}
 	if err := checkText(b.Text); err != nil {
 		return nil, err
 	}
@@ -113,12 +118,28 @@ func (s *service) Vote(ctx context.Context, req wire.VoteRequestObject) (wire.Vo
 	return wire.Vote201JSONResponse{MadeJSONResponse: m}, nil
 }
 
+// numbers reads numbers under a limit and brings them in order, each once.
+func numbers(pointer string, list []int64, limit int64) ([]uint64, error) {
+	var out []uint64
+	for i, n := range list {
+		if n < 0 || n >= limit {
+			return nil, wire.At(pointer+"/"+strconv.Itoa(i), spec.Errorf(spec.CodeMalformed, "a number here is from 0 to %d", limit-1))
+		}
+		out = append(out, uint64(n))
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
 // Dispute implements wire.StrictServerInterface.
 func (s *service) Dispute(ctx context.Context, req wire.DisputeRequestObject) (wire.DisputeResponseObject, error) {
-	c := Claim{Reason: req.Body.Reason, Text: req.Body.Text}
+	c := Claim{Reason: req.Body.Reason, Text: req.Body.Text, Freeze: req.Body.Freeze}
 	var err error
 	if c.Entry, err = spec.ParseHash(req.Body.Entry); err != nil {
 		return nil, wire.At("/entry", err)
+	}
+	if c.Signals, err = numbers("/signals", req.Body.Signals, spec.MaxSignals); err != nil {
+		return nil, err
 	}
 	if err := checkText(c.Text); err != nil {
 		return nil, err

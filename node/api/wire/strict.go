@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,6 +71,77 @@ func (v *DisputeRequest) UnmarshalJSON(b []byte) error {
 func (v *InvitationRequest) UnmarshalJSON(b []byte) error {
 	type plain InvitationRequest
 	return strict(b, (*plain)(v))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *WithdrawalRequest) UnmarshalJSON(b []byte) error {
+	type plain WithdrawalRequest
+	return strict(b, (*plain)(v))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *MembershipRequest) UnmarshalJSON(b []byte) error {
+	type plain MembershipRequest
+	return strict(b, (*plain)(v))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *KeyRequest) UnmarshalJSON(b []byte) error {
+	type plain KeyRequest
+	return strict(b, (*plain)(v))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *TaxonomyRequest) UnmarshalJSON(b []byte) error {
+	type plain TaxonomyRequest
+	return strict(b, (*plain)(v))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *AllowRequest) UnmarshalJSON(b []byte) error {
+	type plain AllowRequest
+	return strict(b, (*plain)(v))
+}
+
+// UnmarshalJSON implements json.Unmarshaler. A policy is sent whole: a field that
+// was left out would be a rule that nobody asked for.
+func (v *PolicyRequest) UnmarshalJSON(b []byte) error {
+	type plain PolicyRequest
+	if err := strict(b, (*plain)(v)); err != nil {
+		return err
+	}
+	return complete(b, v)
+}
+
+// complete refuses an object in which a field of v is missing.
+func complete(b []byte, v any) error {
+	again, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var given, want any
+	if err := errors.Join(json.Unmarshal(b, &given), json.Unmarshal(again, &want)); err != nil {
+		return err
+	}
+	return missing("", given, want)
+}
+
+func missing(pointer string, given, want any) error {
+	fields, ok := want.(map[string]any)
+	if !ok {
+		return nil
+	}
+	have, _ := given.(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		at := pointer + "/" + name
+		if _, ok := have[name]; !ok {
+			return At(at, spec.Errorf(spec.CodeMalformed, "the field %q is missing", name))
+		}
+		if err := missing(at, have[name], fields[name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // strict decodes an object without unknown fields. Its errors are MALFORMED,

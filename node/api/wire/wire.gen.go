@@ -24,37 +24,43 @@ import (
 
 // Defines values for CaseKind.
 const (
-	Addition  CaseKind = "addition"
-	AllowList CaseKind = "allow-list"
-	Dispute   CaseKind = "dispute"
-	Enrolment CaseKind = "enrolment"
-	Expulsion CaseKind = "expulsion"
-	Key       CaseKind = "key"
-	Leave     CaseKind = "leave"
-	Policy    CaseKind = "policy"
-	Taxonomy  CaseKind = "taxonomy"
+	CaseKindAddition  CaseKind = "addition"
+	CaseKindAllowList CaseKind = "allow-list"
+	CaseKindDispute   CaseKind = "dispute"
+	CaseKindEnrolment CaseKind = "enrolment"
+	CaseKindExpulsion CaseKind = "expulsion"
+	CaseKindKey       CaseKind = "key"
+	CaseKindLeave     CaseKind = "leave"
+	CaseKindPolicy    CaseKind = "policy"
+	CaseKindReferral  CaseKind = "referral"
+	CaseKindTaxonomy  CaseKind = "taxonomy"
+	CaseKindUrgent    CaseKind = "urgent"
 )
 
 // Valid indicates whether the value is a known member of the CaseKind enum.
 func (e CaseKind) Valid() bool {
 	switch e {
-	case Addition:
+	case CaseKindAddition:
 		return true
-	case AllowList:
+	case CaseKindAllowList:
 		return true
-	case Dispute:
+	case CaseKindDispute:
 		return true
-	case Enrolment:
+	case CaseKindEnrolment:
 		return true
-	case Expulsion:
+	case CaseKindExpulsion:
 		return true
-	case Key:
+	case CaseKindKey:
 		return true
-	case Leave:
+	case CaseKindLeave:
 		return true
-	case Policy:
+	case CaseKindPolicy:
 		return true
-	case Taxonomy:
+	case CaseKindReferral:
+		return true
+	case CaseKindTaxonomy:
+		return true
+	case CaseKindUrgent:
 		return true
 	default:
 		return false
@@ -139,6 +145,96 @@ func (e EntryState) Valid() bool {
 	}
 }
 
+// Defines values for KeyUse.
+const (
+	Cosign KeyUse = "cosign"
+	Libp2P KeyUse = "libp2p"
+	Op     KeyUse = "op"
+)
+
+// Valid indicates whether the value is a known member of the KeyUse enum.
+func (e KeyUse) Valid() bool {
+	switch e {
+	case Cosign:
+		return true
+	case Libp2P:
+		return true
+	case Op:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MembershipRequestAction.
+const (
+	MembershipRequestActionEnrol MembershipRequestAction = "enrol"
+	MembershipRequestActionExpel MembershipRequestAction = "expel"
+	MembershipRequestActionLeave MembershipRequestAction = "leave"
+)
+
+// Valid indicates whether the value is a known member of the MembershipRequestAction enum.
+func (e MembershipRequestAction) Valid() bool {
+	switch e {
+	case MembershipRequestActionEnrol:
+		return true
+	case MembershipRequestActionExpel:
+		return true
+	case MembershipRequestActionLeave:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReferralGrounds.
+const (
+	Incitement    ReferralGrounds = "incitement"
+	Instruction   ReferralGrounds = "instruction"
+	Participation ReferralGrounds = "participation"
+	Solicitation  ReferralGrounds = "solicitation"
+	Threat        ReferralGrounds = "threat"
+)
+
+// Valid indicates whether the value is a known member of the ReferralGrounds enum.
+func (e ReferralGrounds) Valid() bool {
+	switch e {
+	case Incitement:
+		return true
+	case Instruction:
+		return true
+	case Participation:
+		return true
+	case Solicitation:
+		return true
+	case Threat:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReferralForm.
+const (
+	NationalLaw  ReferralForm = "national-law"
+	Notice       ReferralForm = "notice"
+	RemovalOrder ReferralForm = "removal-order"
+)
+
+// Valid indicates whether the value is a known member of the ReferralForm enum.
+func (e ReferralForm) Valid() bool {
+	switch e {
+	case NationalLaw:
+		return true
+	case Notice:
+		return true
+	case RemovalOrder:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	RoleAuditor  Role = "auditor"
@@ -182,6 +278,27 @@ func (e Verdict) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// AllowList defines model for AllowList.
+type AllowList struct {
+	Values []Allowed `json:"values"`
+}
+
+// AllowRequest defines model for AllowRequest.
+type AllowRequest struct {
+	Add    []Allowed `json:"add,omitempty,omitzero"`
+	Reason string    `json:"reason"`
+	Remove []Allowed `json:"remove,omitempty,omitzero"`
+	Text   string    `json:"text,omitempty,omitzero"`
+}
+
+// Allowed defines model for Allowed.
+type Allowed struct {
+	Type string `json:"type"`
+
+	// Value Canonical text; absent unless it is asked for
+	Value string `json:"value,omitempty,omitzero"`
 }
 
 // BatchAnswer defines model for BatchAnswer.
@@ -233,11 +350,14 @@ type Case struct {
 	Electorate   []string  `json:"electorate"`
 	Enrol        Candidate `json:"enrol,omitempty,omitzero"`
 	Entry        ID        `json:"entry,omitempty,omitzero"`
-	ID           ID        `json:"id"`
-	Items        int       `json:"items"`
-	Kind         CaseKind  `json:"kind"`
-	LogIndex     int64     `json:"log_index"`
-	MayVote      bool      `json:"may_vote"`
+
+	// Explanation Sentences on why the case stands where it stands, and what it still needs
+	Explanation []string `json:"explanation"`
+	ID          ID       `json:"id"`
+	Items       int      `json:"items"`
+	Kind        CaseKind `json:"kind"`
+	LogIndex    int64    `json:"log_index"`
+	MayVote     bool     `json:"may_vote"`
 
 	// Need Approvals needed
 	Need   int       `json:"need"`
@@ -245,14 +365,20 @@ type Case struct {
 	Opened time.Time `json:"opened"`
 
 	// Organisation That opened it
-	Organisation string    `json:"organisation"`
-	Reason       string    `json:"reason"`
-	Signals      int       `json:"signals"`
-	State        CaseState `json:"state"`
-	Text         string    `json:"text,omitempty,omitzero"`
-	Voted        bool      `json:"voted"`
-	Votes        []Vote    `json:"votes"`
-	Yes          int       `json:"yes"`
+	Organisation string `json:"organisation"`
+	Reason       string `json:"reason"`
+
+	// Referral The legal frame in which an authority asks for a listing
+	Referral *Referral `json:"referral,omitempty"`
+	Signals  int       `json:"signals"`
+	State    CaseState `json:"state"`
+
+	// Subject Organisation that the case is about
+	Subject string `json:"subject,omitempty,omitzero"`
+	Text    string `json:"text,omitempty,omitzero"`
+	Voted   bool   `json:"voted"`
+	Votes   []Vote `json:"votes"`
+	Yes     int    `json:"yes"`
 }
 
 // CaseKind defines model for CaseKind.
@@ -293,8 +419,11 @@ type CaseSummary struct {
 	Reason       string    `json:"reason"`
 	Signals      int       `json:"signals"`
 	State        CaseState `json:"state"`
-	Voted        bool      `json:"voted"`
-	Yes          int       `json:"yes"`
+
+	// Subject Organisation that the case is about
+	Subject string `json:"subject,omitempty,omitzero"`
+	Voted   bool   `json:"voted"`
+	Yes     int    `json:"yes"`
 }
 
 // Check defines model for Check.
@@ -315,9 +444,15 @@ type Count struct {
 
 // DisputeRequest defines model for DisputeRequest.
 type DisputeRequest struct {
-	Entry  ID     `json:"entry"`
+	Entry ID `json:"entry"`
+
+	// Freeze Suspend what is disputed at once, where the policy lets members do so
+	Freeze bool   `json:"freeze,omitempty,omitzero"`
 	Reason string `json:"reason"`
-	Text   string `json:"text,omitempty,omitzero"`
+
+	// Signals Numbers of the disputed signals inside the entry; none are the whole entry
+	Signals []int64 `json:"signals,omitempty,omitzero"`
+	Text    string  `json:"text,omitempty,omitzero"`
 }
 
 // Entry defines model for Entry.
@@ -365,6 +500,15 @@ type EntrySummary struct {
 	State        EntryState `json:"state"`
 }
 
+// Fraction defines model for Fraction.
+type Fraction struct {
+	Den int64 `json:"den"`
+	Num int64 `json:"num"`
+
+	// Strict More than, rather than at least, the fraction
+	Strict bool `json:"strict"`
+}
+
 // Health defines model for Health.
 type Health struct {
 	Checks []Check `json:"checks"`
@@ -395,6 +539,27 @@ type Item struct {
 	Signals []Count  `json:"signals"`
 	Values  []Signal `json:"values,omitempty,omitzero"`
 }
+
+// KeyRequest defines model for KeyRequest.
+type KeyRequest struct {
+	// New Ed25519 public key
+	New []byte `json:"new,omitempty,omitzero"`
+
+	// Old Op key to revoke
+	Old []byte `json:"old,omitempty,omitzero"`
+
+	// Organisation Whose key it is; this node's own where there is none
+	Organisation string `json:"organisation,omitempty,omitzero"`
+	Reason       string `json:"reason"`
+
+	// Since Log index from which operations of the old key are put to a new vote; 0: none are
+	Since int64  `json:"since,omitempty,omitzero"`
+	Text  string `json:"text,omitempty,omitzero"`
+	Use   KeyUse `json:"use"`
+}
+
+// KeyUse defines model for KeyUse.
+type KeyUse string
 
 // Made defines model for Made.
 type Made struct {
@@ -465,6 +630,70 @@ type MemberList struct {
 	Members []Member `json:"members"`
 }
 
+// MembershipRequest defines model for MembershipRequest.
+type MembershipRequest struct {
+	Action MembershipRequestAction `json:"action"`
+	Card   *Candidate              `json:"card,omitempty"`
+
+	// Organisation That is to be expelled
+	Organisation string `json:"organisation,omitempty,omitzero"`
+	Text         string `json:"text,omitempty,omitzero"`
+}
+
+// MembershipRequestAction defines model for MembershipRequest.Action.
+type MembershipRequestAction string
+
+// Policy defines model for Policy.
+type Policy struct {
+	// Addition How cases of one kind are decided
+	Addition Rule `json:"addition"`
+
+	// Change How cases of one kind are decided
+	Change Rule `json:"change"`
+	Clocks struct {
+		ActionMs    int64 `json:"action_ms"`
+		MarkMs      int64 `json:"mark_ms"`
+		MatchableMs int64 `json:"matchable_ms"`
+		ReferralMs  int64 `json:"referral_ms"`
+	} `json:"clocks"`
+
+	// Dispute How cases of one kind are decided
+	Dispute   Rule  `json:"dispute"`
+	FinalityK int64 `json:"finality_k"`
+	Freeze    bool  `json:"freeze"`
+
+	// Keys How cases of one kind are decided
+	Keys Rule `json:"keys"`
+
+	// Membership How cases of one kind are decided
+	Membership    Rule     `json:"membership"`
+	OutsidePerDay int64    `json:"outside_per_day"`
+	Schemas       []int64  `json:"schemas"`
+	Sequencers    []string `json:"sequencers"`
+	Urgent        struct {
+		Approvals int64 `json:"approvals"`
+		BarMs     int64 `json:"bar_ms"`
+		PerDay    int64 `json:"per_day"`
+		SunsetMs  int64 `json:"sunset_ms"`
+	} `json:"urgent"`
+	Version int64 `json:"version"`
+}
+
+// PolicyInForce defines model for PolicyInForce.
+type PolicyInForce struct {
+	// Over Digest of the policy, which a change of it names
+	Over   ID     `json:"over"`
+	Policy Policy `json:"policy"`
+}
+
+// PolicyRequest defines model for PolicyRequest.
+type PolicyRequest struct {
+	// Over Digest of the policy that this was written to replace
+	Over   ID     `json:"over"`
+	Policy Policy `json:"policy"`
+	Text   string `json:"text,omitempty,omitzero"`
+}
+
 // Problem RFC 9457
 type Problem struct {
 	Answer MatchAnswer `json:"answer,omitempty,omitzero"`
@@ -488,13 +717,79 @@ type ProposalItem struct {
 // ProposalRequest defines model for ProposalRequest.
 type ProposalRequest struct {
 	// Basis Code of the ground on which it is proposed
-	Basis string         `json:"basis"`
-	Items []ProposalItem `json:"items"`
-	Text  string         `json:"text,omitempty,omitzero"`
+	Basis string `json:"basis"`
+
+	// IdempotencyKey The caller's name for this proposal. The node keeps the signed operation under it
+	// before it submits it: repeating the request never makes a second case.
+	IdempotencyKey string         `json:"idempotency_key,omitempty,omitzero"`
+	Items          []ProposalItem `json:"items"`
+
+	// Referral The legal frame in which an authority asks for a listing
+	Referral *Referral `json:"referral,omitempty"`
+	Text     string    `json:"text,omitempty,omitzero"`
+
+	// Urgent Match provisionally as soon as the policy's number of organisations approve
+	Urgent bool `json:"urgent,omitempty,omitzero"`
 }
+
+// Referral The legal frame in which an authority asks for a listing
+type Referral struct {
+	// Addressee State of the provider that it is addressed to
+	Addressee string `json:"addressee,omitempty,omitzero"`
+
+	// Authority Authority and contact point. The log holds its salted hash.
+	Authority string `json:"authority,omitempty,omitzero"`
+
+	// Basis Code of the legal basis
+	Basis string `json:"basis"`
+
+	// Deadline Until which a decision is asked for
+	Deadline time.Time         `json:"deadline,omitempty,omitzero"`
+	Form     ReferralForm      `json:"form"`
+	Grounds  []ReferralGrounds `json:"grounds,omitempty,omitzero"`
+	Issued   time.Time         `json:"issued,omitempty,omitzero"`
+
+	// Locator Address of the content and what else identifies it. The log holds its salted hash.
+	Locator string `json:"locator,omitempty,omitzero"`
+
+	// PreserveUntil Until which evidence is to be kept
+	PreserveUntil time.Time `json:"preserve_until,omitempty,omitzero"`
+
+	// Reference Reference number. The log holds its salted hash.
+	Reference string `json:"reference,omitempty,omitzero"`
+
+	// State That issues it, ISO 3166-1
+	State string `json:"state"`
+}
+
+// ReferralGrounds defines model for Referral.Grounds.
+type ReferralGrounds string
+
+// ReferralForm defines model for ReferralForm.
+type ReferralForm string
 
 // Role defines model for Role.
 type Role string
+
+// Rule How cases of one kind are decided
+type Rule struct {
+	// CooldownMs Nothing is accepted sooner
+	CooldownMs int64 `json:"cooldown_ms"`
+
+	// Jurisdictions In how many of them those that approve must sit
+	Jurisdictions int64 `json:"jurisdictions"`
+
+	// PerDay Cases of one organisation in a day; 0: any number
+	PerDay         int64 `json:"per_day"`
+	ProposerCounts bool  `json:"proposer_counts"`
+
+	// Quorum Votes needed, abstentions too; 0/0: none
+	Quorum Fraction `json:"quorum"`
+
+	// Threshold Approvals needed, of the members that count
+	Threshold Fraction `json:"threshold"`
+	WindowMs  int64    `json:"window_ms"`
+}
 
 // Signal defines model for Signal.
 type Signal struct {
@@ -538,6 +833,39 @@ type Status struct {
 	Version string `json:"version"`
 }
 
+// Taxonomy defines model for Taxonomy.
+type Taxonomy struct {
+	Terms   []Term `json:"terms"`
+	Version int64  `json:"version"`
+}
+
+// TaxonomyRequest defines model for TaxonomyRequest.
+type TaxonomyRequest struct {
+	Terms []Term `json:"terms"`
+	Text  string `json:"text,omitempty,omitzero"`
+
+	// Version One more than that in force
+	Version int64 `json:"version"`
+}
+
+// Term defines model for Term.
+type Term struct {
+	// Active May be used in new proposals
+	Active bool `json:"active"`
+
+	// Axis entity, content or behaviour
+	Axis   string `json:"axis"`
+	Code   string `json:"code"`
+	NameEn string `json:"name_en"`
+	NameFr string `json:"name_fr"`
+
+	// TextEn Definition
+	TextEn string `json:"text_en"`
+
+	// TextFr Definition
+	TextFr string `json:"text_fr"`
+}
+
 // Unsupported defines model for Unsupported.
 type Unsupported struct {
 	Code string `json:"code"`
@@ -553,6 +881,7 @@ type Vote struct {
 	Except       []int64 `json:"except,omitempty,omitzero"`
 	LogIndex     int64   `json:"log_index"`
 	Organisation string  `json:"organisation"`
+	Override     []int64 `json:"override,omitempty,omitzero"`
 	Reason       string  `json:"reason,omitempty,omitzero"`
 }
 
@@ -563,8 +892,18 @@ type VoteRequest struct {
 
 	// Except Numbers of items that an approval leaves out
 	Except []int64 `json:"except,omitempty,omitzero"`
-	Reason string  `json:"reason,omitempty,omitzero"`
-	Text   string  `json:"text,omitempty,omitzero"`
+
+	// Override Numbers of items that an approval takes although the admission checks hold them
+	Override []int64 `json:"override,omitempty,omitzero"`
+	Reason   string  `json:"reason,omitempty,omitzero"`
+	Text     string  `json:"text,omitempty,omitzero"`
+}
+
+// WithdrawalRequest defines model for WithdrawalRequest.
+type WithdrawalRequest struct {
+	Case   ID     `json:"case"`
+	Reason string `json:"reason"`
+	Text   string `json:"text,omitempty,omitzero"`
 }
 
 // Cursor defines model for Cursor.
@@ -575,6 +914,12 @@ type Limit = int
 
 // Reveal defines model for Reveal.
 type Reveal = bool
+
+// ListAllowedParams defines parameters for ListAllowed.
+type ListAllowedParams struct {
+	// Reveal Also show the values of signals that this node holds
+	Reveal Reveal `form:"reveal,omitempty" json:"reveal,omitempty,omitzero"`
+}
 
 // ListCasesParams defines parameters for ListCases.
 type ListCasesParams struct {
@@ -617,11 +962,17 @@ type MatchMultipartBody struct {
 	File openapi_types.File `json:"file"`
 }
 
+// ChangeAllowedJSONRequestBody defines body for ChangeAllowed for application/json ContentType.
+type ChangeAllowedJSONRequestBody = AllowRequest
+
 // DisputeJSONRequestBody defines body for Dispute for application/json ContentType.
 type DisputeJSONRequestBody = DisputeRequest
 
 // InviteJSONRequestBody defines body for Invite for application/json ContentType.
 type InviteJSONRequestBody = InvitationRequest
+
+// ChangeKeyJSONRequestBody defines body for ChangeKey for application/json ContentType.
+type ChangeKeyJSONRequestBody = KeyRequest
 
 // MatchJSONRequestBody defines body for Match for application/json ContentType.
 type MatchJSONRequestBody = MatchRequest
@@ -629,11 +980,23 @@ type MatchJSONRequestBody = MatchRequest
 // MatchMultipartRequestBody defines body for Match for multipart/form-data ContentType.
 type MatchMultipartRequestBody MatchMultipartBody
 
+// ChangeMembershipJSONRequestBody defines body for ChangeMembership for application/json ContentType.
+type ChangeMembershipJSONRequestBody = MembershipRequest
+
+// ChangePolicyJSONRequestBody defines body for ChangePolicy for application/json ContentType.
+type ChangePolicyJSONRequestBody = PolicyRequest
+
 // ProposeJSONRequestBody defines body for Propose for application/json ContentType.
 type ProposeJSONRequestBody = ProposalRequest
 
+// ChangeTaxonomyJSONRequestBody defines body for ChangeTaxonomy for application/json ContentType.
+type ChangeTaxonomyJSONRequestBody = TaxonomyRequest
+
 // VoteJSONRequestBody defines body for Vote for application/json ContentType.
 type VoteJSONRequestBody = VoteRequest
+
+// WithdrawJSONRequestBody defines body for Withdraw for application/json ContentType.
+type WithdrawJSONRequestBody = WithdrawalRequest
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -719,6 +1082,29 @@ type ClientInterface interface {
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListAllowed The consortium's list of lawful content
+	//
+	// Corresponds with GET /v1/allowed (the `ListAllowed` operationId).
+	ListAllowed(ctx context.Context, params *ListAllowedParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeAllowedWithBody Ask to change the list of lawful content
+	//
+	// Opens a case.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/allowed (the `ChangeAllowed` operationId).
+	ChangeAllowedWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeAllowed Ask to change the list of lawful content
+	//
+	// Opens a case.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/allowed (the `ChangeAllowed` operationId).
+	ChangeAllowed(ctx context.Context, body ChangeAllowedJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListCases List cases
 	//
 	// Corresponds with GET /v1/cases (the `ListCases` operationId).
@@ -767,6 +1153,24 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/invitations (the `Invite` operationId).
 	Invite(ctx context.Context, body InviteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ChangeKeyWithBody Ask for a new key of an organisation, or to revoke one
+	//
+	// Opens a case. An organisation has several op keys and one of each other use.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/keys (the `ChangeKey` operationId).
+	ChangeKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeKey Ask for a new key of an organisation, or to revoke one
+	//
+	// Opens a case. An organisation has several op keys and one of each other use.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/keys (the `ChangeKey` operationId).
+	ChangeKey(ctx context.Context, body ChangeKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// MatchWithBody Look up a file or signals
 	//
 	// A file is hashed in the node and kept nowhere. `unchecked` means that nothing matched
@@ -807,6 +1211,47 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/members (the `ListMembers` operationId).
 	ListMembers(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ChangeMembershipWithBody Ask to enrol or to expel an organisation, or to leave
+	//
+	// Opens a case.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/memberships (the `ChangeMembership` operationId).
+	ChangeMembershipWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeMembership Ask to enrol or to expel an organisation, or to leave
+	//
+	// Opens a case.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/memberships (the `ChangeMembership` operationId).
+	ChangeMembership(ctx context.Context, body ChangeMembershipJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ShowPolicy The policy in force
+	//
+	// Corresponds with GET /v1/policy (the `ShowPolicy` operationId).
+	ShowPolicy(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangePolicyWithBody Ask to put another policy in force
+	//
+	// Opens a case.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/policy (the `ChangePolicy` operationId).
+	ChangePolicyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangePolicy Ask to put another policy in force
+	//
+	// Opens a case.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/policy (the `ChangePolicy` operationId).
+	ChangePolicy(ctx context.Context, body ChangePolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ProposeWithBody Propose items, which opens a case
 	//
 	// Takes any type of body and a specified content type.
@@ -826,6 +1271,29 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/status (the `Status` operationId).
 	Status(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ShowTaxonomy The taxonomy in force
+	//
+	// Corresponds with GET /v1/taxonomy (the `ShowTaxonomy` operationId).
+	ShowTaxonomy(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeTaxonomyWithBody Ask to put the next version of the taxonomy in force
+	//
+	// Opens a case.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/taxonomy (the `ChangeTaxonomy` operationId).
+	ChangeTaxonomyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangeTaxonomy Ask to put the next version of the taxonomy in force
+	//
+	// Opens a case.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/taxonomy (the `ChangeTaxonomy` operationId).
+	ChangeTaxonomy(ctx context.Context, body ChangeTaxonomyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// VoteWithBody Vote on a case
 	//
 	// Takes any type of body and a specified content type.
@@ -839,6 +1307,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/votes (the `Vote` operationId).
 	Vote(ctx context.Context, body VoteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawWithBody Withdraw an open case of this organisation
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/withdrawals (the `Withdraw` operationId).
+	WithdrawWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Withdraw Withdraw an open case of this organisation
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/withdrawals (the `Withdraw` operationId).
+	Withdraw(ctx context.Context, body WithdrawJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // Livez Whether the process answers
@@ -861,6 +1343,59 @@ func (c *Client) Livez(ctx context.Context, reqEditors ...RequestEditorFn) (*htt
 // Corresponds with GET /readyz (the `Readyz` operationId).
 func (c *Client) Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReadyzRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAllowed The consortium's list of lawful content
+//
+// Corresponds with GET /v1/allowed (the `ListAllowed` operationId).
+func (c *Client) ListAllowed(ctx context.Context, params *ListAllowedParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAllowedRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeAllowedWithBody Ask to change the list of lawful content
+//
+// Opens a case.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/allowed (the `ChangeAllowed` operationId).
+func (c *Client) ChangeAllowedWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeAllowedRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeAllowed Ask to change the list of lawful content
+//
+// Opens a case.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/allowed (the `ChangeAllowed` operationId).
+func (c *Client) ChangeAllowed(ctx context.Context, body ChangeAllowedJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeAllowedRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -999,6 +1534,44 @@ func (c *Client) Invite(ctx context.Context, body InviteJSONRequestBody, reqEdit
 	return c.Client.Do(req)
 }
 
+// ChangeKeyWithBody Ask for a new key of an organisation, or to revoke one
+//
+// Opens a case. An organisation has several op keys and one of each other use.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/keys (the `ChangeKey` operationId).
+func (c *Client) ChangeKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeKeyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeKey Ask for a new key of an organisation, or to revoke one
+//
+// Opens a case. An organisation has several op keys and one of each other use.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/keys (the `ChangeKey` operationId).
+func (c *Client) ChangeKey(ctx context.Context, body ChangeKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeKeyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // MatchWithBody Look up a file or signals
 //
 // A file is hashed in the node and kept nowhere. `unchecked` means that nothing matched
@@ -1079,6 +1652,97 @@ func (c *Client) ListMembers(ctx context.Context, reqEditors ...RequestEditorFn)
 	return c.Client.Do(req)
 }
 
+// ChangeMembershipWithBody Ask to enrol or to expel an organisation, or to leave
+//
+// Opens a case.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/memberships (the `ChangeMembership` operationId).
+func (c *Client) ChangeMembershipWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeMembershipRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeMembership Ask to enrol or to expel an organisation, or to leave
+//
+// Opens a case.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/memberships (the `ChangeMembership` operationId).
+func (c *Client) ChangeMembership(ctx context.Context, body ChangeMembershipJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeMembershipRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ShowPolicy The policy in force
+//
+// Corresponds with GET /v1/policy (the `ShowPolicy` operationId).
+func (c *Client) ShowPolicy(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewShowPolicyRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangePolicyWithBody Ask to put another policy in force
+//
+// Opens a case.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/policy (the `ChangePolicy` operationId).
+func (c *Client) ChangePolicyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangePolicyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangePolicy Ask to put another policy in force
+//
+// Opens a case.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/policy (the `ChangePolicy` operationId).
+func (c *Client) ChangePolicy(ctx context.Context, body ChangePolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangePolicyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ProposeWithBody Propose items, which opens a case
 //
 // Takes any type of body and a specified content type.
@@ -1128,6 +1792,59 @@ func (c *Client) Status(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 	return c.Client.Do(req)
 }
 
+// ShowTaxonomy The taxonomy in force
+//
+// Corresponds with GET /v1/taxonomy (the `ShowTaxonomy` operationId).
+func (c *Client) ShowTaxonomy(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewShowTaxonomyRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeTaxonomyWithBody Ask to put the next version of the taxonomy in force
+//
+// Opens a case.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/taxonomy (the `ChangeTaxonomy` operationId).
+func (c *Client) ChangeTaxonomyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeTaxonomyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangeTaxonomy Ask to put the next version of the taxonomy in force
+//
+// Opens a case.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/taxonomy (the `ChangeTaxonomy` operationId).
+func (c *Client) ChangeTaxonomy(ctx context.Context, body ChangeTaxonomyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangeTaxonomyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // VoteWithBody Vote on a case
 //
 // Takes any type of body and a specified content type.
@@ -1152,6 +1869,40 @@ func (c *Client) VoteWithBody(ctx context.Context, contentType string, body io.R
 // Corresponds with POST /v1/votes (the `Vote` operationId).
 func (c *Client) Vote(ctx context.Context, body VoteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewVoteRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawWithBody Withdraw an open case of this organisation
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/withdrawals (the `Withdraw` operationId).
+func (c *Client) WithdrawWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Withdraw Withdraw an open case of this organisation
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/withdrawals (the `Withdraw` operationId).
+func (c *Client) Withdraw(ctx context.Context, body WithdrawJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1212,6 +1963,96 @@ func NewReadyzRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewListAllowedRequest constructs an http.Request for the ListAllowed method
+func NewListAllowedRequest(server string, params *ListAllowedParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/allowed")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reveal", params.Reveal, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChangeAllowedRequest calls the generic ChangeAllowed builder with application/json body
+func NewChangeAllowedRequest(server string, body ChangeAllowedJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeAllowedRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewChangeAllowedRequestWithBody constructs an http.Request for the ChangeAllowed method, with any body, and a specified content type
+func NewChangeAllowedRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/allowed")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -1574,6 +2415,46 @@ func NewInviteRequestWithBody(server string, contentType string, body io.Reader)
 	return req, nil
 }
 
+// NewChangeKeyRequest calls the generic ChangeKey builder with application/json body
+func NewChangeKeyRequest(server string, body ChangeKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeKeyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewChangeKeyRequestWithBody constructs an http.Request for the ChangeKey method, with any body, and a specified content type
+func NewChangeKeyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewMatchRequest calls the generic Match builder with application/json body
 func NewMatchRequest(server string, body MatchJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -1670,6 +2551,113 @@ func NewListMembersRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewChangeMembershipRequest calls the generic ChangeMembership builder with application/json body
+func NewChangeMembershipRequest(server string, body ChangeMembershipJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeMembershipRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewChangeMembershipRequestWithBody constructs an http.Request for the ChangeMembership method, with any body, and a specified content type
+func NewChangeMembershipRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/memberships")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewShowPolicyRequest constructs an http.Request for the ShowPolicy method
+func NewShowPolicyRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/policy")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChangePolicyRequest calls the generic ChangePolicy builder with application/json body
+func NewChangePolicyRequest(server string, body ChangePolicyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangePolicyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewChangePolicyRequestWithBody constructs an http.Request for the ChangePolicy method, with any body, and a specified content type
+func NewChangePolicyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/policy")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewProposeRequest calls the generic Propose builder with application/json body
 func NewProposeRequest(server string, body ProposeJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -1737,6 +2725,73 @@ func NewStatusRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewShowTaxonomyRequest constructs an http.Request for the ShowTaxonomy method
+func NewShowTaxonomyRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/taxonomy")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChangeTaxonomyRequest calls the generic ChangeTaxonomy builder with application/json body
+func NewChangeTaxonomyRequest(server string, body ChangeTaxonomyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangeTaxonomyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewChangeTaxonomyRequestWithBody constructs an http.Request for the ChangeTaxonomy method, with any body, and a specified content type
+func NewChangeTaxonomyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/taxonomy")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewVoteRequest calls the generic Vote builder with application/json body
 func NewVoteRequest(server string, body VoteJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -1758,6 +2813,46 @@ func NewVoteRequestWithBody(server string, contentType string, body io.Reader) (
 	}
 
 	operationPath := fmt.Sprintf("/v1/votes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWithdrawRequest calls the generic Withdraw builder with application/json body
+func NewWithdrawRequest(server string, body WithdrawJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWithdrawRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewWithdrawRequestWithBody constructs an http.Request for the Withdraw method, with any body, and a specified content type
+func NewWithdrawRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/withdrawals")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -1835,6 +2930,31 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	ReadyzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReadyzResponse, error)
 
+	// ListAllowedWithResponse The consortium's list of lawful content
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/allowed (the `ListAllowed` operationId).
+	ListAllowedWithResponse(ctx context.Context, params *ListAllowedParams, reqEditors ...RequestEditorFn) (*ListAllowedResponse, error)
+
+	// ChangeAllowedWithBodyWithResponse Ask to change the list of lawful content
+	//
+	// Opens a case.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/allowed (the `ChangeAllowed` operationId).
+	ChangeAllowedWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeAllowedResponse, error)
+
+	// ChangeAllowedWithResponse Ask to change the list of lawful content
+	//
+	// Opens a case.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/allowed (the `ChangeAllowed` operationId).
+	ChangeAllowedWithResponse(ctx context.Context, body ChangeAllowedJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeAllowedResponse, error)
+
 	// ListCasesWithResponse List cases
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -1891,6 +3011,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/invitations (the `Invite` operationId).
 	InviteWithResponse(ctx context.Context, body InviteJSONRequestBody, reqEditors ...RequestEditorFn) (*InviteResponse, error)
 
+	// ChangeKeyWithBodyWithResponse Ask for a new key of an organisation, or to revoke one
+	//
+	// Opens a case. An organisation has several op keys and one of each other use.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/keys (the `ChangeKey` operationId).
+	ChangeKeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeKeyResponse, error)
+
+	// ChangeKeyWithResponse Ask for a new key of an organisation, or to revoke one
+	//
+	// Opens a case. An organisation has several op keys and one of each other use.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/keys (the `ChangeKey` operationId).
+	ChangeKeyWithResponse(ctx context.Context, body ChangeKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeKeyResponse, error)
+
 	// MatchWithBodyWithResponse Look up a file or signals
 	//
 	// A file is hashed in the node and kept nowhere. `unchecked` means that nothing matched
@@ -1933,6 +3071,49 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/members (the `ListMembers` operationId).
 	ListMembersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListMembersResponse, error)
 
+	// ChangeMembershipWithBodyWithResponse Ask to enrol or to expel an organisation, or to leave
+	//
+	// Opens a case.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/memberships (the `ChangeMembership` operationId).
+	ChangeMembershipWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeMembershipResponse, error)
+
+	// ChangeMembershipWithResponse Ask to enrol or to expel an organisation, or to leave
+	//
+	// Opens a case.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/memberships (the `ChangeMembership` operationId).
+	ChangeMembershipWithResponse(ctx context.Context, body ChangeMembershipJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeMembershipResponse, error)
+
+	// ShowPolicyWithResponse The policy in force
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/policy (the `ShowPolicy` operationId).
+	ShowPolicyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ShowPolicyResponse, error)
+
+	// ChangePolicyWithBodyWithResponse Ask to put another policy in force
+	//
+	// Opens a case.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/policy (the `ChangePolicy` operationId).
+	ChangePolicyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangePolicyResponse, error)
+
+	// ChangePolicyWithResponse Ask to put another policy in force
+	//
+	// Opens a case.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/policy (the `ChangePolicy` operationId).
+	ChangePolicyWithResponse(ctx context.Context, body ChangePolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePolicyResponse, error)
+
 	// ProposeWithBodyWithResponse Propose items, which opens a case
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -1954,6 +3135,31 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/status (the `Status` operationId).
 	StatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*StatusResponse, error)
 
+	// ShowTaxonomyWithResponse The taxonomy in force
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/taxonomy (the `ShowTaxonomy` operationId).
+	ShowTaxonomyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ShowTaxonomyResponse, error)
+
+	// ChangeTaxonomyWithBodyWithResponse Ask to put the next version of the taxonomy in force
+	//
+	// Opens a case.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/taxonomy (the `ChangeTaxonomy` operationId).
+	ChangeTaxonomyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeTaxonomyResponse, error)
+
+	// ChangeTaxonomyWithResponse Ask to put the next version of the taxonomy in force
+	//
+	// Opens a case.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/taxonomy (the `ChangeTaxonomy` operationId).
+	ChangeTaxonomyWithResponse(ctx context.Context, body ChangeTaxonomyJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeTaxonomyResponse, error)
+
 	// VoteWithBodyWithResponse Vote on a case
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -1967,6 +3173,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/votes (the `Vote` operationId).
 	VoteWithResponse(ctx context.Context, body VoteJSONRequestBody, reqEditors ...RequestEditorFn) (*VoteResponse, error)
+
+	// WithdrawWithBodyWithResponse Withdraw an open case of this organisation
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/withdrawals (the `Withdraw` operationId).
+	WithdrawWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawResponse, error)
+
+	// WithdrawWithResponse Withdraw an open case of this organisation
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/withdrawals (the `Withdraw` operationId).
+	WithdrawWithResponse(ctx context.Context, body WithdrawJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawResponse, error)
 }
 
 type LivezResponse struct {
@@ -2066,6 +3286,109 @@ func (r ReadyzResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReadyzResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAllowedResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AllowList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAllowedResponse) GetJSON200() *AllowList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListAllowedResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAllowedResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAllowedResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAllowedResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAllowedResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChangeAllowedResponse201Headers the declared response headers of an HTTP 201 response for ChangeAllowed
+type ChangeAllowedResponse201Headers struct {
+	Location string
+}
+
+type ChangeAllowedResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Made
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ChangeAllowedResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ChangeAllowedResponse) GetJSON201() *Made {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChangeAllowedResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeAllowedResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeAllowedResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeAllowedResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeAllowedResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2367,6 +3690,61 @@ func (r InviteResponse) ContentType() string {
 	return ""
 }
 
+// ChangeKeyResponse201Headers the declared response headers of an HTTP 201 response for ChangeKey
+type ChangeKeyResponse201Headers struct {
+	Location string
+}
+
+type ChangeKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Made
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ChangeKeyResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ChangeKeyResponse) GetJSON201() *Made {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChangeKeyResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type MatchResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2504,6 +3882,164 @@ func (r ListMembersResponse) ContentType() string {
 	return ""
 }
 
+// ChangeMembershipResponse201Headers the declared response headers of an HTTP 201 response for ChangeMembership
+type ChangeMembershipResponse201Headers struct {
+	Location string
+}
+
+type ChangeMembershipResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Made
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ChangeMembershipResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ChangeMembershipResponse) GetJSON201() *Made {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChangeMembershipResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeMembershipResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeMembershipResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeMembershipResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeMembershipResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ShowPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PolicyInForce
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ShowPolicyResponse) GetJSON200() *PolicyInForce {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ShowPolicyResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ShowPolicyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ShowPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ShowPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ShowPolicyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChangePolicyResponse201Headers the declared response headers of an HTTP 201 response for ChangePolicy
+type ChangePolicyResponse201Headers struct {
+	Location string
+}
+
+type ChangePolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Made
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ChangePolicyResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ChangePolicyResponse) GetJSON201() *Made {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChangePolicyResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangePolicyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangePolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangePolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangePolicyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ProposeResponse201Headers the declared response headers of an HTTP 201 response for Propose
 type ProposeResponse201Headers struct {
 	Location string
@@ -2607,6 +4143,109 @@ func (r StatusResponse) ContentType() string {
 	return ""
 }
 
+type ShowTaxonomyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Taxonomy
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ShowTaxonomyResponse) GetJSON200() *Taxonomy {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ShowTaxonomyResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ShowTaxonomyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ShowTaxonomyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ShowTaxonomyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ShowTaxonomyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChangeTaxonomyResponse201Headers the declared response headers of an HTTP 201 response for ChangeTaxonomy
+type ChangeTaxonomyResponse201Headers struct {
+	Location string
+}
+
+type ChangeTaxonomyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Made
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ChangeTaxonomyResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ChangeTaxonomyResponse) GetJSON201() *Made {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ChangeTaxonomyResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangeTaxonomyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangeTaxonomyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangeTaxonomyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangeTaxonomyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // VoteResponse201Headers the declared response headers of an HTTP 201 response for Vote
 type VoteResponse201Headers struct {
 	Location string
@@ -2662,6 +4301,61 @@ func (r VoteResponse) ContentType() string {
 	return ""
 }
 
+// WithdrawResponse201Headers the declared response headers of an HTTP 201 response for Withdraw
+type WithdrawResponse201Headers struct {
+	Location string
+}
+
+type WithdrawResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Made
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *WithdrawResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r WithdrawResponse) GetJSON201() *Made {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WithdrawResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WithdrawResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WithdrawResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WithdrawResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WithdrawResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // LivezWithResponse Whether the process answers
 //
 // Returns a wrapper object for the known response body format(s).
@@ -2686,6 +4380,49 @@ func (c *ClientWithResponses) ReadyzWithResponse(ctx context.Context, reqEditors
 		return nil, err
 	}
 	return ParseReadyzResponse(rsp)
+}
+
+// ListAllowedWithResponse The consortium's list of lawful content
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/allowed (the `ListAllowed` operationId).
+func (c *ClientWithResponses) ListAllowedWithResponse(ctx context.Context, params *ListAllowedParams, reqEditors ...RequestEditorFn) (*ListAllowedResponse, error) {
+	rsp, err := c.ListAllowed(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAllowedResponse(rsp)
+}
+
+// ChangeAllowedWithBodyWithResponse Ask to change the list of lawful content
+//
+// Opens a case.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/allowed (the `ChangeAllowed` operationId).
+func (c *ClientWithResponses) ChangeAllowedWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeAllowedResponse, error) {
+	rsp, err := c.ChangeAllowedWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeAllowedResponse(rsp)
+}
+
+// ChangeAllowedWithResponse Ask to change the list of lawful content
+//
+// Opens a case.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/allowed (the `ChangeAllowed` operationId).
+func (c *ClientWithResponses) ChangeAllowedWithResponse(ctx context.Context, body ChangeAllowedJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeAllowedResponse, error) {
+	rsp, err := c.ChangeAllowed(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeAllowedResponse(rsp)
 }
 
 // ListCasesWithResponse List cases
@@ -2792,6 +4529,36 @@ func (c *ClientWithResponses) InviteWithResponse(ctx context.Context, body Invit
 	return ParseInviteResponse(rsp)
 }
 
+// ChangeKeyWithBodyWithResponse Ask for a new key of an organisation, or to revoke one
+//
+// Opens a case. An organisation has several op keys and one of each other use.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/keys (the `ChangeKey` operationId).
+func (c *ClientWithResponses) ChangeKeyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeKeyResponse, error) {
+	rsp, err := c.ChangeKeyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeKeyResponse(rsp)
+}
+
+// ChangeKeyWithResponse Ask for a new key of an organisation, or to revoke one
+//
+// Opens a case. An organisation has several op keys and one of each other use.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/keys (the `ChangeKey` operationId).
+func (c *ClientWithResponses) ChangeKeyWithResponse(ctx context.Context, body ChangeKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeKeyResponse, error) {
+	rsp, err := c.ChangeKey(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeKeyResponse(rsp)
+}
+
 // MatchWithBodyWithResponse Look up a file or signals
 //
 // A file is hashed in the node and kept nowhere. `unchecked` means that nothing matched
@@ -2858,6 +4625,79 @@ func (c *ClientWithResponses) ListMembersWithResponse(ctx context.Context, reqEd
 	return ParseListMembersResponse(rsp)
 }
 
+// ChangeMembershipWithBodyWithResponse Ask to enrol or to expel an organisation, or to leave
+//
+// Opens a case.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/memberships (the `ChangeMembership` operationId).
+func (c *ClientWithResponses) ChangeMembershipWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeMembershipResponse, error) {
+	rsp, err := c.ChangeMembershipWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeMembershipResponse(rsp)
+}
+
+// ChangeMembershipWithResponse Ask to enrol or to expel an organisation, or to leave
+//
+// Opens a case.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/memberships (the `ChangeMembership` operationId).
+func (c *ClientWithResponses) ChangeMembershipWithResponse(ctx context.Context, body ChangeMembershipJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeMembershipResponse, error) {
+	rsp, err := c.ChangeMembership(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeMembershipResponse(rsp)
+}
+
+// ShowPolicyWithResponse The policy in force
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/policy (the `ShowPolicy` operationId).
+func (c *ClientWithResponses) ShowPolicyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ShowPolicyResponse, error) {
+	rsp, err := c.ShowPolicy(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseShowPolicyResponse(rsp)
+}
+
+// ChangePolicyWithBodyWithResponse Ask to put another policy in force
+//
+// Opens a case.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/policy (the `ChangePolicy` operationId).
+func (c *ClientWithResponses) ChangePolicyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangePolicyResponse, error) {
+	rsp, err := c.ChangePolicyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangePolicyResponse(rsp)
+}
+
+// ChangePolicyWithResponse Ask to put another policy in force
+//
+// Opens a case.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/policy (the `ChangePolicy` operationId).
+func (c *ClientWithResponses) ChangePolicyWithResponse(ctx context.Context, body ChangePolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePolicyResponse, error) {
+	rsp, err := c.ChangePolicy(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangePolicyResponse(rsp)
+}
+
 // ProposeWithBodyWithResponse Propose items, which opens a case
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -2897,6 +4737,49 @@ func (c *ClientWithResponses) StatusWithResponse(ctx context.Context, reqEditors
 	return ParseStatusResponse(rsp)
 }
 
+// ShowTaxonomyWithResponse The taxonomy in force
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/taxonomy (the `ShowTaxonomy` operationId).
+func (c *ClientWithResponses) ShowTaxonomyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ShowTaxonomyResponse, error) {
+	rsp, err := c.ShowTaxonomy(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseShowTaxonomyResponse(rsp)
+}
+
+// ChangeTaxonomyWithBodyWithResponse Ask to put the next version of the taxonomy in force
+//
+// Opens a case.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/taxonomy (the `ChangeTaxonomy` operationId).
+func (c *ClientWithResponses) ChangeTaxonomyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangeTaxonomyResponse, error) {
+	rsp, err := c.ChangeTaxonomyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeTaxonomyResponse(rsp)
+}
+
+// ChangeTaxonomyWithResponse Ask to put the next version of the taxonomy in force
+//
+// Opens a case.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/taxonomy (the `ChangeTaxonomy` operationId).
+func (c *ClientWithResponses) ChangeTaxonomyWithResponse(ctx context.Context, body ChangeTaxonomyJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeTaxonomyResponse, error) {
+	rsp, err := c.ChangeTaxonomy(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangeTaxonomyResponse(rsp)
+}
+
 // VoteWithBodyWithResponse Vote on a case
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -2921,6 +4804,32 @@ func (c *ClientWithResponses) VoteWithResponse(ctx context.Context, body VoteJSO
 		return nil, err
 	}
 	return ParseVoteResponse(rsp)
+}
+
+// WithdrawWithBodyWithResponse Withdraw an open case of this organisation
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/withdrawals (the `Withdraw` operationId).
+func (c *ClientWithResponses) WithdrawWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawResponse, error) {
+	rsp, err := c.WithdrawWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawResponse(rsp)
+}
+
+// WithdrawWithResponse Withdraw an open case of this organisation
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/withdrawals (the `Withdraw` operationId).
+func (c *ClientWithResponses) WithdrawWithResponse(ctx context.Context, body WithdrawJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawResponse, error) {
+	rsp, err := c.Withdraw(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawResponse(rsp)
 }
 
 // ParseLivezResponse parses an HTTP response from a LivezWithResponse call
@@ -2991,6 +4900,85 @@ func ParseReadyzResponse(rsp *http.Response) (*ReadyzResponse, error) {
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseListAllowedResponse parses an HTTP response from a ListAllowedWithResponse call
+func ParseListAllowedResponse(rsp *http.Response) (*ListAllowedResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAllowedResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AllowList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseChangeAllowedResponse parses an HTTP response from a ChangeAllowedWithResponse call
+func ParseChangeAllowedResponse(rsp *http.Response) (*ChangeAllowedResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeAllowedResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Made
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ChangeAllowedResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
 	}
 
 	return response, nil
@@ -3207,6 +5195,52 @@ func ParseInviteResponse(rsp *http.Response) (*InviteResponse, error) {
 	return response, nil
 }
 
+// ParseChangeKeyResponse parses an HTTP response from a ChangeKeyWithResponse call
+func ParseChangeKeyResponse(rsp *http.Response) (*ChangeKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Made
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ChangeKeyResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseMatchResponse parses an HTTP response from a MatchWithResponse call
 func ParseMatchResponse(rsp *http.Response) (*MatchResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3299,6 +5333,131 @@ func ParseListMembersResponse(rsp *http.Response) (*ListMembersResponse, error) 
 	return response, nil
 }
 
+// ParseChangeMembershipResponse parses an HTTP response from a ChangeMembershipWithResponse call
+func ParseChangeMembershipResponse(rsp *http.Response) (*ChangeMembershipResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeMembershipResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Made
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ChangeMembershipResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseShowPolicyResponse parses an HTTP response from a ShowPolicyWithResponse call
+func ParseShowPolicyResponse(rsp *http.Response) (*ShowPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ShowPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PolicyInForce
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseChangePolicyResponse parses an HTTP response from a ChangePolicyWithResponse call
+func ParseChangePolicyResponse(rsp *http.Response) (*ChangePolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangePolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Made
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ChangePolicyResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseProposeResponse parses an HTTP response from a ProposeWithResponse call
 func ParseProposeResponse(rsp *http.Response) (*ProposeResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3378,6 +5537,85 @@ func ParseStatusResponse(rsp *http.Response) (*StatusResponse, error) {
 	return response, nil
 }
 
+// ParseShowTaxonomyResponse parses an HTTP response from a ShowTaxonomyWithResponse call
+func ParseShowTaxonomyResponse(rsp *http.Response) (*ShowTaxonomyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ShowTaxonomyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Taxonomy
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseChangeTaxonomyResponse parses an HTTP response from a ChangeTaxonomyWithResponse call
+func ParseChangeTaxonomyResponse(rsp *http.Response) (*ChangeTaxonomyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangeTaxonomyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Made
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ChangeTaxonomyResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseVoteResponse parses an HTTP response from a VoteWithResponse call
 func ParseVoteResponse(rsp *http.Response) (*VoteResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3424,6 +5662,52 @@ func ParseVoteResponse(rsp *http.Response) (*VoteResponse, error) {
 	return response, nil
 }
 
+// ParseWithdrawResponse parses an HTTP response from a WithdrawWithResponse call
+func ParseWithdrawResponse(rsp *http.Response) (*WithdrawResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WithdrawResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Made
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers WithdrawResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// Livez Whether the process answers
@@ -3432,6 +5716,12 @@ type ServerInterface interface {
 	// Readyz Whether lookups can be trusted, check by check
 	// (GET /readyz)
 	Readyz(w http.ResponseWriter, r *http.Request)
+	// ListAllowed The consortium's list of lawful content
+	// (GET /v1/allowed)
+	ListAllowed(w http.ResponseWriter, r *http.Request, params ListAllowedParams)
+	// ChangeAllowed Ask to change the list of lawful content
+	// (POST /v1/allowed)
+	ChangeAllowed(w http.ResponseWriter, r *http.Request)
 	// ListCases List cases
 	// (GET /v1/cases)
 	ListCases(w http.ResponseWriter, r *http.Request, params ListCasesParams)
@@ -3450,6 +5740,9 @@ type ServerInterface interface {
 	// Invite Make an invitation for an organisation that wants to join
 	// (POST /v1/invitations)
 	Invite(w http.ResponseWriter, r *http.Request)
+	// ChangeKey Ask for a new key of an organisation, or to revoke one
+	// (POST /v1/keys)
+	ChangeKey(w http.ResponseWriter, r *http.Request)
 	// Match Look up a file or signals
 	// (POST /v1/match)
 	Match(w http.ResponseWriter, r *http.Request)
@@ -3459,15 +5752,33 @@ type ServerInterface interface {
 	// ListMembers List every enrolled organisation
 	// (GET /v1/members)
 	ListMembers(w http.ResponseWriter, r *http.Request)
+	// ChangeMembership Ask to enrol or to expel an organisation, or to leave
+	// (POST /v1/memberships)
+	ChangeMembership(w http.ResponseWriter, r *http.Request)
+	// ShowPolicy The policy in force
+	// (GET /v1/policy)
+	ShowPolicy(w http.ResponseWriter, r *http.Request)
+	// ChangePolicy Ask to put another policy in force
+	// (POST /v1/policy)
+	ChangePolicy(w http.ResponseWriter, r *http.Request)
 	// Propose Propose items, which opens a case
 	// (POST /v1/proposals)
 	Propose(w http.ResponseWriter, r *http.Request)
 	// Status What the node says of itself
 	// (GET /v1/status)
 	Status(w http.ResponseWriter, r *http.Request)
+	// ShowTaxonomy The taxonomy in force
+	// (GET /v1/taxonomy)
+	ShowTaxonomy(w http.ResponseWriter, r *http.Request)
+	// ChangeTaxonomy Ask to put the next version of the taxonomy in force
+	// (POST /v1/taxonomy)
+	ChangeTaxonomy(w http.ResponseWriter, r *http.Request)
 	// Vote Vote on a case
 	// (POST /v1/votes)
 	Vote(w http.ResponseWriter, r *http.Request)
+	// Withdraw Withdraw an open case of this organisation
+	// (POST /v1/withdrawals)
+	Withdraw(w http.ResponseWriter, r *http.Request)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -3498,6 +5809,53 @@ func (siw *ServerInterfaceWrapper) Readyz(w http.ResponseWriter, r *http.Request
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Readyz(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListAllowed operation middleware
+func (siw *ServerInterfaceWrapper) ListAllowed(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAllowedParams
+
+	// ------------- Optional query parameter "reveal" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reveal", r.URL.Query(), &params.Reveal, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "reveal"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "reveal", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListAllowed(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangeAllowed operation middleware
+func (siw *ServerInterfaceWrapper) ChangeAllowed(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangeAllowed(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3789,6 +6147,20 @@ func (siw *ServerInterfaceWrapper) Invite(w http.ResponseWriter, r *http.Request
 	handler.ServeHTTP(w, r)
 }
 
+// ChangeKey operation middleware
+func (siw *ServerInterfaceWrapper) ChangeKey(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangeKey(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Match operation middleware
 func (siw *ServerInterfaceWrapper) Match(w http.ResponseWriter, r *http.Request) {
 
@@ -3831,6 +6203,48 @@ func (siw *ServerInterfaceWrapper) ListMembers(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// ChangeMembership operation middleware
+func (siw *ServerInterfaceWrapper) ChangeMembership(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangeMembership(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ShowPolicy operation middleware
+func (siw *ServerInterfaceWrapper) ShowPolicy(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ShowPolicy(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangePolicy operation middleware
+func (siw *ServerInterfaceWrapper) ChangePolicy(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangePolicy(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Propose operation middleware
 func (siw *ServerInterfaceWrapper) Propose(w http.ResponseWriter, r *http.Request) {
 
@@ -3859,11 +6273,53 @@ func (siw *ServerInterfaceWrapper) Status(w http.ResponseWriter, r *http.Request
 	handler.ServeHTTP(w, r)
 }
 
+// ShowTaxonomy operation middleware
+func (siw *ServerInterfaceWrapper) ShowTaxonomy(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ShowTaxonomy(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangeTaxonomy operation middleware
+func (siw *ServerInterfaceWrapper) ChangeTaxonomy(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangeTaxonomy(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Vote operation middleware
 func (siw *ServerInterfaceWrapper) Vote(w http.ResponseWriter, r *http.Request) {
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Vote(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// Withdraw operation middleware
+func (siw *ServerInterfaceWrapper) Withdraw(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Withdraw(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3998,6 +6454,15 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/proposals", wrapper.Propose)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/votes", wrapper.Vote)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/disputes", wrapper.Dispute)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/withdrawals", wrapper.Withdraw)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/memberships", wrapper.ChangeMembership)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/keys", wrapper.ChangeKey)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/policy", wrapper.ShowPolicy)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/policy", wrapper.ChangePolicy)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/taxonomy", wrapper.ShowTaxonomy)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/taxonomy", wrapper.ChangeTaxonomy)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/allowed", wrapper.ListAllowed)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/allowed", wrapper.ChangeAllowed)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/invitations", wrapper.Invite)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cases", wrapper.ListCases)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cases/{id}", wrapper.ShowCase)
@@ -4101,6 +6566,85 @@ type ReadyzdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReadyzdefaultApplicationProblemPlusJSONResponse) VisitReadyzResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllowedRequestObject struct {
+	Params ListAllowedParams
+}
+
+type ListAllowedResponseObject interface {
+	VisitListAllowedResponse(w http.ResponseWriter) error
+}
+
+type ListAllowed200JSONResponse AllowList
+
+func (response ListAllowed200JSONResponse) VisitListAllowedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAlloweddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListAlloweddefaultApplicationProblemPlusJSONResponse) VisitListAllowedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeAllowedRequestObject struct {
+	Body *ChangeAllowedJSONRequestBody
+}
+
+type ChangeAllowedResponseObject interface {
+	VisitChangeAllowedResponse(w http.ResponseWriter) error
+}
+
+type ChangeAllowed201JSONResponse struct{ MadeJSONResponse }
+
+func (response ChangeAllowed201JSONResponse) VisitChangeAllowedResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeAlloweddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangeAlloweddefaultApplicationProblemPlusJSONResponse) VisitChangeAllowedResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4349,6 +6893,46 @@ func (response InvitedefaultApplicationProblemPlusJSONResponse) VisitInviteRespo
 	return err
 }
 
+type ChangeKeyRequestObject struct {
+	Body *ChangeKeyJSONRequestBody
+}
+
+type ChangeKeyResponseObject interface {
+	VisitChangeKeyResponse(w http.ResponseWriter) error
+}
+
+type ChangeKey201JSONResponse struct{ MadeJSONResponse }
+
+func (response ChangeKey201JSONResponse) VisitChangeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeKeydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangeKeydefaultApplicationProblemPlusJSONResponse) VisitChangeKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type MatchRequestObject struct {
 	JSONBody      *MatchJSONRequestBody
 	Body          io.Reader
@@ -4496,6 +7080,124 @@ func (response ListMembersdefaultApplicationProblemPlusJSONResponse) VisitListMe
 	return err
 }
 
+type ChangeMembershipRequestObject struct {
+	Body *ChangeMembershipJSONRequestBody
+}
+
+type ChangeMembershipResponseObject interface {
+	VisitChangeMembershipResponse(w http.ResponseWriter) error
+}
+
+type ChangeMembership201JSONResponse struct{ MadeJSONResponse }
+
+func (response ChangeMembership201JSONResponse) VisitChangeMembershipResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMembershipdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangeMembershipdefaultApplicationProblemPlusJSONResponse) VisitChangeMembershipResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowPolicyRequestObject struct {
+}
+
+type ShowPolicyResponseObject interface {
+	VisitShowPolicyResponse(w http.ResponseWriter) error
+}
+
+type ShowPolicy200JSONResponse PolicyInForce
+
+func (response ShowPolicy200JSONResponse) VisitShowPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowPolicydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ShowPolicydefaultApplicationProblemPlusJSONResponse) VisitShowPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePolicyRequestObject struct {
+	Body *ChangePolicyJSONRequestBody
+}
+
+type ChangePolicyResponseObject interface {
+	VisitChangePolicyResponse(w http.ResponseWriter) error
+}
+
+type ChangePolicy201JSONResponse struct{ MadeJSONResponse }
+
+func (response ChangePolicy201JSONResponse) VisitChangePolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePolicydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangePolicydefaultApplicationProblemPlusJSONResponse) VisitChangePolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ProposeRequestObject struct {
 	Body *ProposeJSONRequestBody
 }
@@ -4574,6 +7276,84 @@ func (response StatusdefaultApplicationProblemPlusJSONResponse) VisitStatusRespo
 	return err
 }
 
+type ShowTaxonomyRequestObject struct {
+}
+
+type ShowTaxonomyResponseObject interface {
+	VisitShowTaxonomyResponse(w http.ResponseWriter) error
+}
+
+type ShowTaxonomy200JSONResponse Taxonomy
+
+func (response ShowTaxonomy200JSONResponse) VisitShowTaxonomyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowTaxonomydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ShowTaxonomydefaultApplicationProblemPlusJSONResponse) VisitShowTaxonomyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTaxonomyRequestObject struct {
+	Body *ChangeTaxonomyJSONRequestBody
+}
+
+type ChangeTaxonomyResponseObject interface {
+	VisitChangeTaxonomyResponse(w http.ResponseWriter) error
+}
+
+type ChangeTaxonomy201JSONResponse struct{ MadeJSONResponse }
+
+func (response ChangeTaxonomy201JSONResponse) VisitChangeTaxonomyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeTaxonomydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangeTaxonomydefaultApplicationProblemPlusJSONResponse) VisitChangeTaxonomyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type VoteRequestObject struct {
 	Body *VoteJSONRequestBody
 }
@@ -4614,6 +7394,46 @@ func (response VotedefaultApplicationProblemPlusJSONResponse) VisitVoteResponse(
 	return err
 }
 
+type WithdrawRequestObject struct {
+	Body *WithdrawJSONRequestBody
+}
+
+type WithdrawResponseObject interface {
+	VisitWithdrawResponse(w http.ResponseWriter) error
+}
+
+type Withdraw201JSONResponse struct{ MadeJSONResponse }
+
+func (response Withdraw201JSONResponse) VisitWithdrawResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawdefaultApplicationProblemPlusJSONResponse) VisitWithdrawResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// Livez Whether the process answers
@@ -4622,6 +7442,12 @@ type StrictServerInterface interface {
 	// Readyz Whether lookups can be trusted, check by check
 	// (GET /readyz)
 	Readyz(ctx context.Context, request ReadyzRequestObject) (ReadyzResponseObject, error)
+	// ListAllowed The consortium's list of lawful content
+	// (GET /v1/allowed)
+	ListAllowed(ctx context.Context, request ListAllowedRequestObject) (ListAllowedResponseObject, error)
+	// ChangeAllowed Ask to change the list of lawful content
+	// (POST /v1/allowed)
+	ChangeAllowed(ctx context.Context, request ChangeAllowedRequestObject) (ChangeAllowedResponseObject, error)
 	// ListCases List cases
 	// (GET /v1/cases)
 	ListCases(ctx context.Context, request ListCasesRequestObject) (ListCasesResponseObject, error)
@@ -4640,6 +7466,9 @@ type StrictServerInterface interface {
 	// Invite Make an invitation for an organisation that wants to join
 	// (POST /v1/invitations)
 	Invite(ctx context.Context, request InviteRequestObject) (InviteResponseObject, error)
+	// ChangeKey Ask for a new key of an organisation, or to revoke one
+	// (POST /v1/keys)
+	ChangeKey(ctx context.Context, request ChangeKeyRequestObject) (ChangeKeyResponseObject, error)
 	// Match Look up a file or signals
 	// (POST /v1/match)
 	Match(ctx context.Context, request MatchRequestObject) (MatchResponseObject, error)
@@ -4649,15 +7478,33 @@ type StrictServerInterface interface {
 	// ListMembers List every enrolled organisation
 	// (GET /v1/members)
 	ListMembers(ctx context.Context, request ListMembersRequestObject) (ListMembersResponseObject, error)
+	// ChangeMembership Ask to enrol or to expel an organisation, or to leave
+	// (POST /v1/memberships)
+	ChangeMembership(ctx context.Context, request ChangeMembershipRequestObject) (ChangeMembershipResponseObject, error)
+	// ShowPolicy The policy in force
+	// (GET /v1/policy)
+	ShowPolicy(ctx context.Context, request ShowPolicyRequestObject) (ShowPolicyResponseObject, error)
+	// ChangePolicy Ask to put another policy in force
+	// (POST /v1/policy)
+	ChangePolicy(ctx context.Context, request ChangePolicyRequestObject) (ChangePolicyResponseObject, error)
 	// Propose Propose items, which opens a case
 	// (POST /v1/proposals)
 	Propose(ctx context.Context, request ProposeRequestObject) (ProposeResponseObject, error)
 	// Status What the node says of itself
 	// (GET /v1/status)
 	Status(ctx context.Context, request StatusRequestObject) (StatusResponseObject, error)
+	// ShowTaxonomy The taxonomy in force
+	// (GET /v1/taxonomy)
+	ShowTaxonomy(ctx context.Context, request ShowTaxonomyRequestObject) (ShowTaxonomyResponseObject, error)
+	// ChangeTaxonomy Ask to put the next version of the taxonomy in force
+	// (POST /v1/taxonomy)
+	ChangeTaxonomy(ctx context.Context, request ChangeTaxonomyRequestObject) (ChangeTaxonomyResponseObject, error)
 	// Vote Vote on a case
 	// (POST /v1/votes)
 	Vote(ctx context.Context, request VoteRequestObject) (VoteResponseObject, error)
+	// Withdraw Withdraw an open case of this organisation
+	// (POST /v1/withdrawals)
+	Withdraw(ctx context.Context, request WithdrawRequestObject) (WithdrawResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error)
@@ -4740,6 +7587,63 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ReadyzResponseObject); ok {
 		if err := validResponse.VisitReadyzResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListAllowed operation middleware
+func (sh *strictHandler) ListAllowed(w http.ResponseWriter, r *http.Request, params ListAllowedParams) {
+	var request ListAllowedRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAllowed(ctx, request.(ListAllowedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAllowed")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListAllowedResponseObject); ok {
+		if err := validResponse.VisitListAllowedResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeAllowed operation middleware
+func (sh *strictHandler) ChangeAllowed(w http.ResponseWriter, r *http.Request) {
+	var request ChangeAllowedRequestObject
+
+	var body ChangeAllowedJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeAllowed(ctx, request.(ChangeAllowedRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeAllowed")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangeAllowedResponseObject); ok {
+		if err := validResponse.VisitChangeAllowedResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -4915,6 +7819,37 @@ func (sh *strictHandler) Invite(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ChangeKey operation middleware
+func (sh *strictHandler) ChangeKey(w http.ResponseWriter, r *http.Request) {
+	var request ChangeKeyRequestObject
+
+	var body ChangeKeyJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeKey(ctx, request.(ChangeKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeKey")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangeKeyResponseObject); ok {
+		if err := validResponse.VisitChangeKeyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Match operation middleware
 func (sh *strictHandler) Match(w http.ResponseWriter, r *http.Request) {
 	var request MatchRequestObject
@@ -5011,6 +7946,92 @@ func (sh *strictHandler) ListMembers(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ChangeMembership operation middleware
+func (sh *strictHandler) ChangeMembership(w http.ResponseWriter, r *http.Request) {
+	var request ChangeMembershipRequestObject
+
+	var body ChangeMembershipJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeMembership(ctx, request.(ChangeMembershipRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeMembership")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangeMembershipResponseObject); ok {
+		if err := validResponse.VisitChangeMembershipResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ShowPolicy operation middleware
+func (sh *strictHandler) ShowPolicy(w http.ResponseWriter, r *http.Request) {
+	var request ShowPolicyRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ShowPolicy(ctx, request.(ShowPolicyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ShowPolicy")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ShowPolicyResponseObject); ok {
+		if err := validResponse.VisitShowPolicyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangePolicy operation middleware
+func (sh *strictHandler) ChangePolicy(w http.ResponseWriter, r *http.Request) {
+	var request ChangePolicyRequestObject
+
+	var body ChangePolicyJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangePolicy(ctx, request.(ChangePolicyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangePolicy")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangePolicyResponseObject); ok {
+		if err := validResponse.VisitChangePolicyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Propose operation middleware
 func (sh *strictHandler) Propose(w http.ResponseWriter, r *http.Request) {
 	var request ProposeRequestObject
@@ -5066,6 +8087,61 @@ func (sh *strictHandler) Status(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ShowTaxonomy operation middleware
+func (sh *strictHandler) ShowTaxonomy(w http.ResponseWriter, r *http.Request) {
+	var request ShowTaxonomyRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ShowTaxonomy(ctx, request.(ShowTaxonomyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ShowTaxonomy")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ShowTaxonomyResponseObject); ok {
+		if err := validResponse.VisitShowTaxonomyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangeTaxonomy operation middleware
+func (sh *strictHandler) ChangeTaxonomy(w http.ResponseWriter, r *http.Request) {
+	var request ChangeTaxonomyRequestObject
+
+	var body ChangeTaxonomyJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeTaxonomy(ctx, request.(ChangeTaxonomyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeTaxonomy")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangeTaxonomyResponseObject); ok {
+		if err := validResponse.VisitChangeTaxonomyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Vote operation middleware
 func (sh *strictHandler) Vote(w http.ResponseWriter, r *http.Request) {
 	var request VoteRequestObject
@@ -5090,6 +8166,37 @@ func (sh *strictHandler) Vote(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(VoteResponseObject); ok {
 		if err := validResponse.VisitVoteResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// Withdraw operation middleware
+func (sh *strictHandler) Withdraw(w http.ResponseWriter, r *http.Request) {
+	var request WithdrawRequestObject
+
+	var body WithdrawJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Withdraw(ctx, request.(WithdrawRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Withdraw")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(WithdrawResponseObject); ok {
+		if err := validResponse.VisitWithdrawResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

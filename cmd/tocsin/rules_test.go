@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tocsin-db/tocsin/node/trial"
+)
+
+// TestRules runs what the rules allow beside additions against a consortium of its
+// own, because it changes who and what the consortium is.
+func TestRules(t *testing.T) { onConsortium(t, "testdata/rules") }
+
+// onConsortium runs the scripts of a folder against three members.
+func onConsortium(t *testing.T, scripts string) {
+	dir, err := os.MkdirTemp("", "tocsin") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c, err := trial.Found(ctx, trial.Options{Dir: dir, Members: 3, Logger: quiet(), Fatal: func(who string, err error) {
+		t.Errorf("the node of %s failed: %v", who, err)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	testscript.Run(t, params(scripts, func(env *testscript.Env) error {
+		for _, m := range c.Members {
+			env.Setenv(strings.ToUpper(m.ID), m.Dir)
+		}
+		return setup(env)
+	}))
+}

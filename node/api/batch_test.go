@@ -5,6 +5,7 @@ package api
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tocsin-db/tocsin/node/api/wire"
 	"github.com/tocsin-db/tocsin/spec"
@@ -26,7 +28,9 @@ func startBatch(t *testing.T, r *rig, d door) (io.WriteCloser, *bufio.Scanner) {
 	t.Helper()
 	c, base := r.client(t, d)
 	in, w := io.Pipe()
-	req, err := http.NewRequest("POST", base+"/v1/match:batch", in)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	req, err := http.NewRequestWithContext(ctx, "POST", base+"/v1/match:batch", in)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,6 @@ func listenSocket(path string) (net.Listener, error) {
 	if err != nil {
 		return nil, spec.Errorf(spec.CodeUnavailable, "opening the node's socket: %w", err)
 	}
-	l.SetUnlinkOnClose(false)
 	err = os.Chmod(hidden, socketMode)
 	if err == nil {
 		err = os.Rename(hidden, path)

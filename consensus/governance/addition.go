@@ -7,7 +7,7 @@ import (
 )
 
 // propose opens an addition.
-func propose(v *view, op *spec.Signed, who *spec.OrgRecord, p *spec.Proposal, b *Beside) error {
+func propose(v *view, op *spec.Signed, p *spec.Proposal, b *Beside) error {
 	policy, err := v.policy()
 	if err != nil {
 		return err
@@ -16,7 +16,7 @@ func propose(v *view, op *spec.Signed, who *spec.OrgRecord, p *spec.Proposal, b 
 	if err != nil {
 		return err
 	}
-	if err := proposalQuota(v, who, p, policy); err != nil {
+	if err := proposalQuota(v, p, policy); err != nil {
 		return err
 	}
 	if err := checkLabels(v, p); err != nil {
@@ -37,14 +37,14 @@ func propose(v *view, op *spec.Signed, who *spec.OrgRecord, p *spec.Proposal, b 
 }
 
 // proposalQuota counts the proposal against what its organisation may open today.
-func proposalQuota(v *view, who *spec.OrgRecord, p *spec.Proposal, policy *spec.Policy) error {
+func proposalQuota(v *view, p *spec.Proposal, policy *spec.Policy) error {
 	switch {
-	case who.Organisation.Role != spec.RoleMember:
-		return quota(v, who, quotaOutside, policy.OutsidePerDay)
+	case v.who.Organisation.Role != spec.RoleMember:
+		return quota(v, quotaOutside, policy.OutsidePerDay)
 	case p.Urgency == spec.Urgent:
-		return quota(v, who, quotaUrgent, policy.Urgent.PerDay)
+		return quota(v, quotaUrgent, policy.Urgent.PerDay)
 	}
-	return quota(v, who, byte(spec.KindProposal), policy.Addition.PerDay)
+	return quota(v, byte(spec.KindProposal), policy.Addition.PerDay)
 }
 
 // checkLabels refuses labels that claim to be of the taxonomy and are not, or no

@@ -26,24 +26,25 @@ func Apply(st State, op *spec.Signed, b Beside) (*Effects, error) {
 	if err != nil {
 		return nil, err
 	}
+	v.who = who
 	if err := checkOpening(op.Body, b.Opening, b.Attested); err != nil {
 		return nil, err
 	}
-	if err := dispatch(v, op, who, &b); err != nil {
+	if err := dispatch(v, op, &b); err != nil {
 		return nil, err
 	}
 	v.effects.Hold = b.Opening != nil
 	return &v.effects, nil
 }
 
-func dispatch(v *view, op *spec.Signed, who *spec.OrgRecord, b *Beside) error {
+func dispatch(v *view, op *spec.Signed, b *Beside) error {
 	switch body := op.Body.(type) {
 	case *spec.Proposal:
-		return propose(v, op, who, body, b)
+		return propose(v, op, body, b)
 	case *spec.Vote:
-		return vote(v, op, who, body)
+		return vote(v, op, body)
 	case *spec.Dispute:
-		return dispute(v, op, who, body)
+		return dispute(v, op, body)
 	case *spec.Withdraw:
 		return withdraw(v, op, body)
 	case *spec.Membership:

@@ -53,14 +53,7 @@ func base(c *spec.Case, members uint64) uint64 {
 
 // ownVote counts the opening of a case as an approval where the rule says so.
 func ownVote(v *view, id spec.Hash, c *spec.Case) error {
-	if !c.Rule.ProposerCounts || slices.Contains(c.Excluded, c.Org) {
-		return nil
-	}
-	var who spec.OrgRecord
-	if err := need(v, spec.OrgKey(c.Org), &who); err != nil {
-		return err
-	}
-	if who.Organisation.Role != spec.RoleMember {
+	if !c.Rule.ProposerCounts || v.who.Organisation.Role != spec.RoleMember || slices.Contains(c.Excluded, c.Org) {
 		return nil
 	}
 	c.Yes++

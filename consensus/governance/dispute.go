@@ -10,7 +10,7 @@ import (
 
 // dispute opens a case against an entry, or some signals of it, and flags the
 // entry at once.
-func dispute(v *view, op *spec.Signed, who *spec.OrgRecord, d *spec.Dispute) error {
+func dispute(v *view, op *spec.Signed, d *spec.Dispute) error {
 	e, err := disputable(v, d)
 	if err != nil {
 		return err
@@ -22,10 +22,10 @@ func dispute(v *view, op *spec.Signed, who *spec.OrgRecord, d *spec.Dispute) err
 	if d.Freeze && !policy.Freeze {
 		return spec.Errorf(spec.CodeNotEnabled, "the policy does not let one member suspend an entry")
 	}
-	if who.Organisation.Role == spec.RoleMember {
-		err = quota(v, who, byte(spec.KindDispute), policy.Dispute.PerDay)
+	if v.who.Organisation.Role == spec.RoleMember {
+		err = quota(v, byte(spec.KindDispute), policy.Dispute.PerDay)
 	} else {
-		err = quota(v, who, quotaOutside, policy.OutsidePerDay)
+		err = quota(v, quotaOutside, policy.OutsidePerDay)
 	}
 	if err != nil {
 		return err

@@ -39,11 +39,7 @@ func openQuota(v *view, op *spec.Signed) error {
 	if err != nil {
 		return err
 	}
-	var who spec.OrgRecord
-	if err := need(v, spec.OrgKey(op.Op.Org), &who); err != nil {
-		return err
-	}
-	return quota(v, &who, byte(op.Op.Kind), policy.RuleOf(op.Op.Kind).PerDay)
+	return quota(v, byte(op.Op.Kind), policy.RuleOf(op.Op.Kind).PerDay)
 }
 
 // ifMember names an organisation that a case is about, if it is a member: it

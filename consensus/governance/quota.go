@@ -12,9 +12,9 @@ const (
 
 const dayMS = 24 * 3600 * 1000
 
-// quota counts one more against what an organisation may open in a day of log
-// time; a limit of 0 is none.
-func quota(v *view, who *spec.OrgRecord, what byte, limit uint64) error {
+// quota counts one more against what the signer may open in a day of log time; a
+// limit of 0 is none.
+func quota(v *view, what byte, limit uint64) error {
 	if limit == 0 {
 		return nil
 	}
@@ -22,7 +22,8 @@ func quota(v *view, who *spec.OrgRecord, what byte, limit uint64) error {
 	if err != nil {
 		return err
 	}
-	key := spec.QuotaKey(who.Organisation.ID, what)
+	id := v.who.Organisation.ID
+	key := spec.QuotaKey(id, what)
 	var q spec.QuotaRecord
 	if _, err := load(v, key, &q); err != nil {
 		return err
@@ -31,7 +32,7 @@ func quota(v *view, who *spec.OrgRecord, what byte, limit uint64) error {
 		q = spec.QuotaRecord{Day: today}
 	}
 	if q.Count >= limit {
-		return spec.Errorf(spec.CodeQuota, "%s opened the %d cases of this sort that the policy allows in a day", who.Organisation.ID, limit)
+		return spec.Errorf(spec.CodeQuota, "%s opened the %d cases of this sort that the policy allows in a day", id, limit)
 	}
 	q.Count++
 	return v.put(key, &q)

@@ -52,10 +52,11 @@ type Put struct{ Key, Value []byte }
 type view struct {
 	State
 	effects Effects
-	index   map[string]int // into effects.Puts; never iterated
-	leaf    uint64         // index of the next leaf to be appended
-	now     *spec.Clock    // once it was read
-	rules   *spec.Policy   // in force, once it was read; not to be changed
+	index   map[string]int  // into effects.Puts; never iterated
+	leaf    uint64          // index of the next leaf to be appended
+	who     *spec.OrgRecord // that signed the operation at hand; not to be changed
+	now     *spec.Clock     // once it was read
+	rules   *spec.Policy    // in force, once it was read; not to be changed
 }
 
 func newView(st State) *view {

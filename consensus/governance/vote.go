@@ -8,12 +8,12 @@ import (
 
 // vote records a ballot, in the place of an earlier one of the same organisation,
 // and decides the case if that is enough.
-func vote(v *view, op *spec.Signed, who *spec.OrgRecord, b *spec.Vote) error {
+func vote(v *view, op *spec.Signed, b *spec.Vote) error {
 	c, err := loadCase(v, b.Case)
 	if err != nil {
 		return err
 	}
-	if !votesOn(who, c) {
+	if !votesOn(v.who, c) {
 		return spec.Errorf(spec.CodeElectorate, "%s does not vote on this case", op.Op.Org)
 	}
 	if err := itemsOf(c, b); err != nil {

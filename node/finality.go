@@ -29,7 +29,6 @@ func (n *Node) openFinal(context.Context) (err error) {
 	n.onStop(func(context.Context) error { return n.final.Close() })
 	if n.member() {
 		n.cosigned, n.mayNotCosign = n.openCosignStore()
-		return nil
 	}
 	final := n.final.Newest()
 	if n.store.Size() < final.Size {

@@ -5,12 +5,9 @@ package node
 import (
 	"context"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/tocsin-db/tocsin/node/api"
-	"github.com/tocsin-db/tocsin/p2p/federation"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -93,45 +90,4 @@ func (n *Node) freshness() api.Freshness {
 	f.Age = max(f.Age, 0)
 	f.Stale = f.Age > staleAfter
 	return f
-}
-
-// Ready implements api.Backend. A member is ready while it knows a leader or once
-// its log has begun; a reader, once it had all that its upstream had.
-func (n *Node) Ready(context.Context) []api.Check {
-	if n.consensus != nil {
-		_, ok := n.consensus.Leader()
-		ok = ok || n.store.Head().Applied.Index > 0
-		return []api.Check{check("consensus", ok, "no leader has been elected yet")}
-	}
-	return []api.Check{check("sync", n.caughtUp(), "the log has not been fetched to its end yet")}
-}
-
-func check(name string, ok bool, reason string) api.Check {
-	if ok {
-		reason = ""
-	}
-	return api.Check{Name: name, OK: ok, Reason: reason}
-}
-
-// caughtUpFile marks a reader that has had the whole log once: from then on it
-// answers from what it has, flagged by its age.
-const caughtUpFile = "caught-up"
-
-// caughtUp reports, and remembers over restarts, that the reader was live once.
-func (n *Node) caughtUp() bool {
-	if n.complete.Load() {
-		return true
-	}
-	path := filepath.Join(n.cfg.Dir, caughtUpFile)
-	if st := n.follower.Status(); st.State == federation.Live && n.horizon.Complete() {
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			n.log.Warn("noting that the log was fetched", "error", err)
-		}
-		n.complete.Store(true)
-		return true
-	}
-	if _, err := os.Stat(path); err == nil && n.store.Size() > 0 {
-		n.complete.Store(true)
-	}
-	return n.complete.Load()
 }

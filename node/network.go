@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
@@ -58,6 +60,11 @@ func (n *Node) openConsensus(context.Context) error {
 	if !n.member() {
 		return nil
 	}
+	if _, err := os.Stat(filepath.Join(n.cfg.Dir, "raft", "raft.db")); errors.Is(err, fs.ErrNotExist) && n.final.Newest().Size > 0 {
+		// Starting empty, it could help to elect a leader that lacks what this member
+		// once acknowledged.
+		return spec.Errorf(spec.CodeCorrupt, "the raft log in this data directory is gone, although the node took part before: it must not vote again under the same keys")
+	}
 	var voters []string
 	for _, o := range n.genesis.Genesis.Organisations {
 		if o.Role != spec.RoleMember {
@@ -92,6 +99,8 @@ func (n *Node) openConsensus(context.Context) error {
 	started.Store(node)
 	n.consensus = node
 	n.onStop(func(ctx context.Context) error { return errors.Join(node.Stop(ctx), transport.Close()) })
+	n.recall()
+	n.background(n.catchUp)
 	return nil
 }
 
@@ -106,6 +115,7 @@ func (n *Node) servePeers(context.Context) error {
 		return nil
 	}
 	n.host.Handle(cosign.Protocol, p2p.Policy{Roles: []string{spec.RoleMember}, MaxRequest: cosign.MaxRequest}, n.serveCosign)
+	n.host.Handle(protocolPosition, p2p.Policy{Roles: []string{spec.RoleMember}}, n.servePosition)
 	n.host.Handle(protocolSubmit, p2p.Policy{Roles: enrolled, MaxRequest: spec.MaxRaftEntry, MaxStreams: 64}, n.serveSubmit)
 	n.host.Handle(protocolJoin, p2p.Policy{Roles: []string{roleInvitee}, MaxRequest: 4 << 10}, n.serveJoin)
 	return nil
@@ -125,18 +135,11 @@ func (n *Node) follow(context.Context) error {
 			}
 		},
 	})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
+	n.recall()
+	n.background(func(ctx context.Context) {
 		if err := n.follower.Run(ctx); ctx.Err() == nil {
 			n.fail(err)
 		}
-	}()
-	n.onStop(func(context.Context) error {
-		cancel()
-		<-ended
-		return nil
 	})
 	return nil
 }

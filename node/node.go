@@ -187,6 +187,21 @@ func (n *Node) Done() <-chan struct{} { return n.done }
 // Err says why the node failed, or nil. It is valid once Done is closed.
 func (n *Node) Err() error { return n.err }
 
+// background runs fn until the node stops.
+func (n *Node) background(fn func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		fn(ctx)
+	}()
+	n.onStop(func(context.Context) error {
+		cancel()
+		<-ended
+		return nil
+	})
+}
+
 func (n *Node) onStop(fn func(context.Context) error) { n.doors = append(n.doors, fn) }
 
 // Stop ends the node in order: it hands leadership over, stops answering, and

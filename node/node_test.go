@@ -26,18 +26,17 @@ func found(t testing.TB, members int) (context.Context, *trial.Consortium) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	t.Cleanup(cancel)
-	level := slog.LevelError
+	log := slog.New(slog.DiscardHandler)
 	if testing.Verbose() {
-		level = slog.LevelInfo
+		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	var logs bytes.Buffer
 	c, err := trial.Found(ctx, trial.Options{
 		Dir: t.TempDir(), Members: members,
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		Logger: log,
 		Fatal:  func(who string, err error) { t.Errorf("the node of %s failed: %v", who, err) },
 	})
 	if err != nil {
-		t.Fatalf("founding: %v\n%s", err, logs.String())
+		t.Fatalf("founding: %v", err)
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -19,6 +20,7 @@ import (
 // A database is one opened Pebble directory with what is kept in memory over it.
 // Only the one writer changes it; finders and exact may be asked meanwhile.
 type database struct {
+	users   sync.WaitGroup // who reads it; a database is closed once it is out of use and they are done
 	pebble  *pebble.DB
 	name    string // directory below the store's
 	applied Applied

@@ -154,15 +154,22 @@ func (s *Store) Import(r io.Reader, a Applied) error {
 		return errors.Join(fmt.Errorf("installing a snapshot: %w", err), s.opts.FS.RemoveAll(dir))
 	}
 	if err := s.setCurrent(name); err != nil {
-		return errors.Join(err, d.pebble.Close())
+		// Which database is in use is not known any more: only a restart can tell.
+		err = errors.Join(err, d.pebble.Close())
+		s.opts.Fatal(err)
+		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	old := s.db
 	s.db, s.head = d, d.head()
 	close(s.changed)
 	s.changed = make(chan struct{})
-	return errors.Join(old.pebble.Close(), s.opts.FS.RemoveAll(s.opts.FS.PathJoin(s.dir, old.name)))
+	s.mu.Unlock()
+	old.users.Wait()
+	if err := errors.Join(old.pebble.Close(), s.opts.FS.RemoveAll(s.opts.FS.PathJoin(s.dir, old.name))); err != nil {
+		s.opts.Logger.Warn("the replaced database could not be removed; the next start does it", "error", err)
+	}
+	return nil
 }
 
 func (s *Store) receive(r io.Reader, name, dir string, a Applied) (*database, error) {

@@ -45,7 +45,7 @@ type Store struct {
 	dir     string
 	opts    Options
 	writer  sync.Mutex   // held from Begin to Commit or Drop, and by Import
-	mu      sync.RWMutex // guards db, head and closed; readers hold it while they use db
+	mu      sync.RWMutex // guards db, head, changed and closed; never held while anything is read
 	db      *database
 	head    Head
 	changed chan struct{} // closed and replaced at every commit
@@ -110,12 +110,14 @@ func (s *Store) Close() error {
 	s.writer.Lock()
 	defer s.writer.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.closed {
+		s.mu.Unlock()
 		return nil
 	}
 	s.closed = true
 	close(s.changed)
+	s.mu.Unlock()
+	s.db.users.Wait()
 	err := s.db.pebble.LogData(nil, pebble.Sync)
 	err = errors.Join(err, s.db.pebble.Close())
 	s.opts.cache.Unref()
@@ -158,14 +160,20 @@ func (s *Store) Wait(ctx context.Context, size uint64) error {
 	}
 }
 
-// read calls fn with the database, which stays open meanwhile.
+// read calls fn with the database, which stays open meanwhile. No lock is held: fn
+// may read the store again, and commits go on.
 func (s *Store) read(fn func(d *database) error) error {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.closed {
+	d, closed := s.db, s.closed
+	if !closed {
+		d.users.Add(1)
+	}
+	s.mu.RUnlock()
+	if closed {
 		return io.ErrClosedPipe
 	}
-	return fn(s.db)
+	defer d.users.Done()
+	return fn(d)
 }
 
 // Record returns the record of the rules' state under key, or nil.

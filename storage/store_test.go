@@ -459,3 +459,30 @@ func FuzzUnpack(f *testing.F) {
 		}
 	})
 }
+
+// A reader neither holds up commits nor is held up by them when it reads again.
+func TestReadersAndCommitsDoNotWaitForEachOther(t *testing.T) {
+	s := open(t, vfs.NewMem())
+	change(t, s, 1, newAddition(1, sha(1)).list)
+	seen := 0
+	err := s.Records(spec.EntryPrefix, func(key, _ []byte) bool {
+		seen++
+		committed := make(chan struct{})
+		go func() {
+			defer close(committed)
+			change(t, s, 2, newAddition(2, sha(2)).list)
+		}()
+		<-committed
+		if again, err := s.Record(key); err != nil || again == nil {
+			t.Errorf("reading inside a scan: %v", err)
+		}
+		return true
+	})
+	if err != nil || seen != 1 {
+		t.Fatalf("%d records, %v", seen, err)
+	}
+	if len(hits(t, s, sha(2))) != 1 {
+		t.Fatal("the commit during the scan is not visible")
+	}
+	closeStore(t, s)
+}

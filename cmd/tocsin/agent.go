@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"github.com/tocsin-db/tocsin/consensus"
 	"github.com/tocsin-db/tocsin/node"
 	"github.com/tocsin-db/tocsin/node/config"
 	"github.com/tocsin-db/tocsin/spec"
@@ -68,25 +69,57 @@ func runNode(ctx context.Context, dir string, conf *config.Config, log *slog.Log
 	if errors.Is(err, syscall.EAGAIN) { // the lock of the database
 		return usage("another process, perhaps a running node, uses %s", dir)
 	}
+	if spec.CodeOf(err) == spec.CodeCorrupt {
+		return &exitError{code: faultCode(err), sentence: err.Error()}
+	}
 	if err != nil {
 		return err
 	}
 	log.Info("the node serves", "dir", dir, "version", node.Version())
+	var failure error
 	select {
 	case <-ctx.Done():
 		log.Info("the node ends")
 	case <-n.Done():
+		failure = n.Err()
 	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
-	err = n.Stop(ending)
-	if failure := n.Err(); failure != nil {
-		return spec.Errorf(spec.CodeInternal, "the node failed: %w", failure)
+	stopped := make(chan error, 1)
+	go func() { stopped <- n.Stop(ending) }()
+	if failure != nil {
+		return failed(failure, stopped)
 	}
-	if err != nil {
+	if err := <-stopped; err != nil {
 		return fmt.Errorf("ending the node: %w", err)
 	}
 	return nil
+}
+
+// failedStopTime is how long a node that failed may take to end: what it hangs on
+// may never let go.
+const failedStopTime = 5 * time.Second
+
+// failed ends a node that cannot go on, with the exit code of its fault.
+func failed(failure error, stopped <-chan error) error {
+	select {
+	case <-stopped:
+	case <-time.After(failedStopTime):
+	}
+	return &exitError{code: faultCode(failure), sentence: "the node failed: " + failure.Error()}
+}
+
+// faultCode is the exit code for what a node failed of (after sysexits.h where one
+// fits): a supervisor restarts it on 74 and 75; 76 needs a person.
+func faultCode(failure error) int {
+	var f *consensus.Fault
+	switch {
+	case errors.As(failure, &f):
+		return f.Exit
+	case spec.CodeOf(failure) == spec.CodeCorrupt:
+		return consensus.ExitCorrupt
+	}
+	return consensus.ExitIO
 }
 
 // logger writes to talk: text on a terminal, JSON otherwise.

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/p2p/federation"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// Ready implements api.Backend. A node is ready once it had all that the others
+// had, and remembers it: from then on it answers from what it has, flagged by its
+// age. A store that lost what was final makes it begin again.
+func (n *Node) Ready(context.Context) []api.Check {
+	ok := n.complete.Load() || n.follower != nil && n.followed()
+	c := api.Check{Name: "sync", OK: ok}
+	if !ok {
+		c.Reason = "the log has not been fetched to its end yet"
+	}
+	return []api.Check{c}
+}
+
+// caughtUpFile marks a data directory whose node has had the whole log once.
+const caughtUpFile = "caught-up"
+
+// recall makes the node ready at once when it was before and its store still has
+// what was final then.
+func (n *Node) recall() {
+	_, err := os.Stat(filepath.Join(n.cfg.Dir, caughtUpFile))
+	if size := n.store.Size(); err == nil && size > 0 && size >= n.final.Newest().Size {
+		n.complete.Store(true)
+	}
+}
+
+// caughtUp notes that the node has the whole log.
+func (n *Node) caughtUp() {
+	if n.complete.Swap(true) {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(n.cfg.Dir, caughtUpFile), nil, 0o600); err != nil {
+		n.log.Warn("noting that the log was fetched", "error", err)
+	}
+}
+
+// followed reports whether a reader has all that is final.
+func (n *Node) followed() bool {
+	if n.follower.Status().State != federation.Live || !n.horizon.Complete() {
+		return false
+	}
+	n.caughtUp()
+	return true
+}
+
+// protocolPosition tells a sequencer how far the leader is.
+const protocolPosition = "/tocsin/position/1"
+
+// catchUp makes a member ready once it has applied all that was committed when it
+// came, as the leader tells: raft's own commit index on a follower is never beyond
+// that follower's log.
+func (n *Node) catchUp(ctx context.Context) {
+	for ctx.Err() == nil {
+		upto, err := n.position(ctx)
+		if err == nil {
+			err = n.consensus.WaitApplied(ctx, upto)
+		}
+		if err == nil {
+			n.caughtUp()
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// position asks for the raft index up to which the leader has applied.
+func (n *Node) position(ctx context.Context) (uint64, error) {
+	if n.consensus.IsLeader() {
+		return n.consensus.Barrier(ctx)
+	}
+	leader, ok := n.consensus.Leader()
+	if !ok {
+		return 0, spec.Errorf(spec.CodeUnavailable, "no leader has been elected yet")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	resp, err := n.host.Call(ctx, p2p.PeerID(leader), protocolPosition, nil, 8)
+	if err != nil {
+		return 0, err
+	}
+	if len(resp) != 8 {
+		return 0, spec.Errorf(spec.CodeMalformed, "a position has eight bytes")
+	}
+	return binary.BigEndian.Uint64(resp), nil
+}
+
+// servePosition answers protocolPosition. Only members may call, and only the
+// leader knows.
+func (n *Node) servePosition(ctx context.Context, _ p2p.PeerID, _ string, _ []byte) ([]byte, error) {
+	upto, err := n.consensus.Barrier(ctx)
+	return binary.BigEndian.AppendUint64(nil, upto), err
+}

@@ -104,6 +104,7 @@ func setup(env *testscript.Env) error {
 		}
 		errs = append(errs, err)
 	}
+	errs = append(errs, os.WriteFile(filepath.Join(env.Cd, "unknown.bin"), []byte("\x00\x01\x02\x03not a picture"), 0o644))
 	env.Setenv("TOCSIN_HTTP", "") // nodes of scripts that run side by side have no address in common
 	for _, name := range []string{"PORT1", "PORT2", "PORT3"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

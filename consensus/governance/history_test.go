@@ -258,7 +258,10 @@ func scripted(seed uint64, id spec.Hash) []spec.Vote {
 }
 
 // FuzzApply walks as the bytes say, and signs bodies that are bytes of the input.
-// Every step also runs on a replica; refusals must leave no trace.
+// Every step also runs on a replica; refusals must leave no trace. A step is slow
+// for a fuzzer, which should not spend its time on shorter inputs:
+//
+//	go test ./consensus/governance -run xxx -fuzz Apply -fuzzminimizetime 10x
 func FuzzApply(f *testing.F) {
 	f.Add([]byte("a walk of some length with votes and disputes"), []byte{0x80})
 	for seed := range uint64(4) {

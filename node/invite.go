@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -129,17 +130,18 @@ type openInvitation struct {
 	Case    string     `json:"case,omitempty"` // that decides on it, once it was opened
 }
 
-func loadInvitations(dir string, d *directory) (*invitations, error) {
+func loadInvitations(dir string, d *directory, log *slog.Logger) (*invitations, error) {
 	v := &invitations{path: filepath.Join(dir, "invitations.json"), dir: d}
 	b, err := os.ReadFile(v.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return v, nil
 	}
-	if err == nil {
-		err = json.Unmarshal(b, &v.list)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the open invitations: %w", err)
+	}
+	if json.Unmarshal(b, &v.list) != nil {
+		log.Warn("the open invitations cannot be read and are void; invite again", "file", v.path)
+		v.list = nil
 	}
 	for _, i := range v.list {
 		d.invite(i.Peer, invited{until: i.Expires, role: i.Role})
@@ -207,8 +209,16 @@ func (v *invitations) save() error {
 		return err
 	}
 	tmp := v.path + ".new"
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err == nil {
+		_, err = f.Write(b)
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	if err == nil {
+		err = os.Rename(tmp, v.path)
+	}
+	if err != nil {
 		return fmt.Errorf("keeping the open invitations: %w", err)
 	}
-	return os.Rename(tmp, v.path)
+	return nil
 }

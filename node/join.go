@@ -180,13 +180,17 @@ func dialMember(cfg *JoinConfig, line *Invitation) (*p2p.Host, p2p.PeerID, error
 	return host, member, nil
 }
 
+// reachTimeout is how long the inviting member may not answer at all.
+const reachTimeout = 30 * time.Second
+
 // awaitEnrolment asks until the case is decided.
 func awaitEnrolment(ctx context.Context, cfg *JoinConfig, host *p2p.Host, member p2p.PeerID, card *spec.Organisation) (*joinAnswer, error) {
 	req, err := spec.Encode(card)
 	if err != nil {
 		return nil, err
 	}
-	told := ""
+	told, refused := "", 0
+	begin := cfg.Now()
 	for {
 		var a joinAnswer
 		resp, err := host.Call(ctx, member, protocolJoin, req, p2p.MaxFrame)
@@ -196,6 +200,11 @@ func awaitEnrolment(ctx context.Context, cfg *JoinConfig, host *p2p.Host, member
 		switch {
 		case err != nil && !again(err):
 			return nil, fmt.Errorf("asking to be enrolled: %w", err)
+		case err != nil && told == "" && cfg.Now().Sub(begin) > reachTimeout:
+			return nil, spec.Errorf(spec.CodeUnavailable, "the inviting member cannot be reached: %w", err)
+		case err != nil && refused == 0:
+			refused++
+			cfg.Progress("the inviting member does not answer; trying on")
 		case err != nil && ctx.Err() != nil:
 			return nil, spec.Errorf(spec.CodeUnavailable, "the inviting member cannot be reached: %w", err)
 		case err == nil && a.State == joinEnrolled:

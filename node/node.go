@@ -120,7 +120,10 @@ func (n *Node) openIdentity(context.Context) (err error) {
 		return err
 	}
 	n.signer = &signer{org: n.id.Organisation, key: n.id.Op, origin: n.genesis.Genesis.Origin(), now: n.cfg.Now}
-	n.invites, err = loadInvitations(n.cfg.Dir, n.directory)
+	if err := n.checkFounder(); err != nil {
+		return err
+	}
+	n.invites, err = loadInvitations(n.cfg.Dir, n.directory, n.log)
 	return err
 }
 
@@ -166,7 +169,17 @@ func (n *Node) refresh() {
 // is one.
 func (n *Node) member() bool {
 	o, ok := n.genesis.Genesis.Member(n.id.Organisation.ID)
-	return ok && o.Role == spec.RoleMember && o == n.id.Organisation
+	return ok && o.Role == spec.RoleMember
+}
+
+// checkFounder refuses to run for a founding organisation under other keys than
+// those of the genesis document: it would follow where it must take part.
+func (n *Node) checkFounder() error {
+	o, ok := n.genesis.Genesis.Member(n.id.Organisation.ID)
+	if ok && (o.Libp2pKey != n.id.Organisation.Libp2pKey || o.CosignKey != n.id.Organisation.CosignKey) {
+		return spec.Errorf(spec.CodeConfig, "the founding document knows %s by other transport or cosigning keys than those in this data directory", o.ID)
+	}
+	return nil
 }
 
 // fail ends the node loudly, once.

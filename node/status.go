@@ -5,7 +5,6 @@ package node
 import (
 	"context"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/tocsin-db/tocsin/node/api"
@@ -87,11 +86,7 @@ func Version() string {
 	if !ok || info.Main.Version == "" {
 		return "devel"
 	}
-	v := strings.Trim(info.Main.Version, "()")
-	if i := slices.IndexFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "vcs.revision" }); i >= 0 {
-		v += "+" + info.Settings[i].Value
-	}
-	return v
+	return strings.Trim(info.Main.Version, "()")
 }
 
 var _ api.Backend = (*Node)(nil)

@@ -76,7 +76,7 @@ func (c *Config) options(g *gate) ([]libp2p.Option, error) {
 		libp2p.Identity(key),
 		listenOption(c.Listen),
 		libp2p.Transport(quic.NewTransport),
-		libp2p.Transport(tcp.NewTCPTransport),
+		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()), // a port that is taken is an error, never shared
 		libp2p.Security(libp2ptls.ID, libp2ptls.New),
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, yamux.DefaultTransport),

@@ -107,12 +107,13 @@ func checkSchema(db *pebble.DB) error {
 func loadDatabase(db *pebble.DB, name string, progress func(done, of uint64)) (*database, error) {
 	d := &database{
 		pebble: db, name: name, live: newBucketTree(liveBits), rules: newBucketTree(ruleBits),
-		finders: newFinders(), exact: exact.New(0),
+		finders: newFinders(),
 	}
 	var a appliedWire
 	if err := errors.Join(getCBOR(db, appliedKey, &a), getCBOR(db, countsKey, &d.counts)); err != nil {
 		return nil, err
 	}
+	d.exact = exact.New(int(min(d.counts.Live, 1<<40)))
 	d.applied = Applied{a.Index, a.Term, a.Conf, a.ConfIndex}
 	if err := d.loadEdge(); err != nil {
 		return nil, err
@@ -151,7 +152,8 @@ func (d *database) loadLive(progress func(done, of uint64)) error {
 			if err != nil {
 				return spec.Hash{}, err
 			}
-			d.exact.Add((*[32]byte)(&l.k))
+			key := exactKey(l.Type, l.Value, l.k)
+			d.exact.Add(&key)
 			if a := add[l.Type]; a != nil {
 				if err := a(l.Value); err != nil {
 					return spec.Hash{}, err

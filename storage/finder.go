@@ -29,11 +29,12 @@ type finder interface {
 // newFinders makes the finders of the types that match within a distance. Types
 // without one match by equality.
 func newFinders() map[string]finder {
+	bounded := nearby.WithLimits(nearby.ServingLimits)
 	return map[string]finder{
-		"pdq":            &hamming{index: nearby.New(), radius: threshold("pdq")},
-		"vpdq":           &hamming{index: nearby.New(), radius: threshold("pdq")},
-		"text_tlsh":      &texts{index: tlshindex.New(), distance: threshold("text_tlsh")},
-		"text_tlsh_norm": &texts{index: tlshindex.New(), distance: threshold("text_tlsh_norm")},
+		"pdq":            &hamming{index: nearby.New(bounded), radius: threshold("pdq")},
+		"vpdq":           &hamming{index: nearby.New(bounded), radius: threshold("pdq")},
+		"text_tlsh":      &texts{index: tlshindex.New(bounded), distance: threshold("text_tlsh")},
+		"text_tlsh_norm": &texts{index: tlshindex.New(bounded), distance: threshold("text_tlsh_norm")},
 		"chromaprint":    &sounds{},
 	}
 }

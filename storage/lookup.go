@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"io"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -90,7 +91,7 @@ func (r *lookup) one(q spec.Signal) error {
 
 func (r *lookup) equal(q spec.Signal, threshold int) error {
 	k := q.Key()
-	if !r.d.exact.Has((*[32]byte)(&k)) {
+	if key := exactKey(q.Type, q.Value, k); !r.d.exact.Has(&key) {
 		return nil
 	}
 	return r.entries(k, func(m spec.LiveMeta) {
@@ -176,4 +177,14 @@ func (r *lookup) answer() ([]Hit, bool) {
 		return hits[:maxHits], true
 	}
 	return hits, r.truncated
+}
+
+// ListedRows answers rows of SHA-256 values, 32 bytes each, with a byte each: 1 for a
+// value that is live, 0 for one that is not. It reads src to its end before it
+// writes. It fails with exact.ErrTornRow when the last row is not whole.
+func (s *Store) ListedRows(dst io.Writer, src io.Reader) error {
+	return s.read(func(d *database) error {
+		_, err := d.exact.Stream(dst, src)
+		return err
+	})
 }

@@ -227,20 +227,22 @@ func (s *story) retract(ctx context.Context) (string, error) {
 }
 
 func (s *story) sameRoots(ctx context.Context) (string, error) {
-	first, err := s.c.Members[0].Status(ctx)
+	var size uint64
+	var root spec.Hash
+	differs := ""
+	err := trial.Await(ctx, func() (bool, error) { // a tick may be on its way to the others
+		size, root, differs = s.c.Members[0].LogSize(), s.c.Members[0].LogRoot(), ""
+		for _, p := range s.c.All() {
+			if p.LogSize() != size || p.LogRoot() != root {
+				differs = p.ID
+			}
+		}
+		return differs == "", nil
+	})
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%s differs from %s: %w", differs, s.c.Members[0].ID, err)
 	}
-	for _, p := range s.c.All() {
-		st, err := p.Status(ctx)
-		if err != nil {
-			return "", err
-		}
-		if st.Size != first.Size || st.LiveRoot != first.LiveRoot || st.RulesRoot != first.RulesRoot || p.LogRoot() != s.c.Members[0].LogRoot() {
-			return "", fmt.Errorf("%s differs from %s", p.ID, s.c.Members[0].ID)
-		}
-	}
-	return fmt.Sprintf("%d leaves, root %.12s…", first.Size, s.c.Members[0].LogRoot().String()), nil
+	return fmt.Sprintf("%d leaves, root %.12s…", size, root.String()), nil
 }
 
 // found counts what a participant's own node finds for a file.

@@ -70,7 +70,7 @@ func Bench(ctx context.Context, o BenchOptions, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	failed := make(chan error, 1)
+	failed := make(chan error, o.Members)
 	c, err := Found(ctx, Options{
 		Dir: dir, Members: o.Members, RTT: o.RTT, Logger: slog.New(slog.DiscardHandler),
 		Fatal: func(who string, err error) { failed <- fmt.Errorf("the node of %s failed: %w", who, err) },

@@ -152,8 +152,8 @@ func (d *database) loadLive(progress func(done, of uint64)) error {
 			if err != nil {
 				return spec.Hash{}, err
 			}
-			key := exactKey(l.Type, l.Value, l.k)
-			d.exact.Add(&key)
+			listed := exactKey(l.Type, l.Value, l.k)
+			d.exact.Add(&listed)
 			if a := add[l.Type]; a != nil {
 				if err := a(l.Value); err != nil {
 					return spec.Hash{}, err

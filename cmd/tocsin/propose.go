@@ -16,11 +16,13 @@ import (
 func (p *program) proposeCommand() *cli.Command {
 	return &cli.Command{
 		Name: "propose", Usage: "propose files or signals, which opens a case", ArgsUsage: "FILE...",
-		Description: "Hashes the files here, one item each; no content leaves this process. Prints the id of the case.",
+		Description: "Hashes the files here, one item each; no content leaves this process. Prints the id of the case.\n" +
+			"With --file, as many cases as the items take. LIST.tocsin beside the list remembers what became of\nwhich line, so that the command can be repeated whatever happened: nothing is proposed twice.",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "label", Usage: "a `LABEL` of every item; may be given more than once"},
 			&cli.StringFlag{Name: "basis", Usage: "`CODE` of the ground on which it is proposed", Value: "designated-entity"},
 			&cli.StringFlag{Name: "text", Usage: "free `TEXT` for those who vote"},
+			&cli.StringFlag{Name: "file", Usage: "propose the items of `LIST`: a line each, {\"labels\": [...], \"signals\": [{\"type\", \"value\", \"quality\"}], \"text\"}"},
 			&cli.BoolFlag{Name: "urgent", Usage: "match provisionally as soon as enough organisations approve, until the case is decided"},
 			signalFlag("one item of the signals that are given so"),
 			jsonFlag(),
@@ -30,6 +32,9 @@ func (p *program) proposeCommand() *cli.Command {
 }
 
 func (p *program) propose(c *cli.Context) error {
+	if c.IsSet("file") {
+		return p.proposeList(c)
+	}
 	if c.NArg() == 0 && len(c.StringSlice("signal")) == 0 {
 		return usage("tocsin propose takes at least one file, or --signal TYPE:VALUE")
 	}

@@ -44,3 +44,6 @@ func onConsortium(t *testing.T, scripts string) {
 		return setup(env)
 	}))
 }
+
+// TestLists proposes lists.
+func TestLists(t *testing.T) { onConsortium(t, "testdata/lists") }

@@ -152,8 +152,7 @@ func (d *database) loadLive(progress func(done, of uint64)) error {
 			if err != nil {
 				return spec.Hash{}, err
 			}
-			listed := exactKey(l.Type, l.Value, l.k)
-			d.exact.Add(&listed)
+			d.exact.Add((*[32]byte)(&l.k))
 			if a := add[l.Type]; a != nil {
 				if err := a(l.Value); err != nil {
 					return spec.Hash{}, err

@@ -38,12 +38,3 @@ func (l *liveSignal) meta() (spec.LiveMeta, error) {
 	}
 	return m, nil
 }
-
-// exactKey is what the table of exact keys holds for a signal: a SHA-256 itself,
-// so that rows of them are answered without hashing each, and k for other types.
-func exactKey(typ string, value []byte, k spec.Hash) [32]byte {
-	if typ == "sha256" {
-		return [32]byte(value)
-	}
-	return k
-}

@@ -199,6 +199,9 @@ func (s *Store) RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool
 // Listed returns how many live entries list the signal of key k.
 func (s *Store) Listed(k spec.Hash) (n int, err error) {
 	err = s.read(func(d *database) error {
+		if !d.exact.Has((*[32]byte)(&k)) {
+			return nil
+		}
 		n, err = countUnder(d.pebble, livePrefix(k))
 		return err
 	})

@@ -486,3 +486,25 @@ func TestReadersAndCommitsDoNotWaitForEachOther(t *testing.T) {
 	}
 	closeStore(t, s)
 }
+
+func TestRowsAreAnsweredInTheirOrder(t *testing.T) {
+	s := open(t, vfs.NewMem())
+	defer closeStore(t, s)
+	change(t, s, 1, newAddition(1, sha(3), sha(200)).list)
+	var rows []byte
+	for i := range 3000 {
+		rows = append(rows, sha(byte(i)).Value...)
+	}
+	out, err := s.ListedRows(bytes.NewReader(rows))
+	if err != nil || len(out) != 3000 {
+		t.Fatalf("%d answers, %v", len(out), err)
+	}
+	for i, b := range out {
+		if want := byte(i) == 3 || byte(i) == 200; (b == 1) != want {
+			t.Fatalf("row %d: %d", i, b)
+		}
+	}
+	if _, err := s.ListedRows(bytes.NewReader(rows[:33])); spec.CodeOf(err) != spec.CodeMalformed {
+		t.Fatalf("a torn row: %v", err)
+	}
+}

@@ -99,15 +99,13 @@ func (t *Tx) publish(a Applied) error {
 		if listed {
 			continue // by another entry
 		}
-		key := exactKey(l.Type, l.Value, l.k)
-		d.exact.Remove(&key)
+		d.exact.Remove((*[32]byte)(&l.k))
 		if f := d.finders[l.Type]; f != nil {
 			f.remove(l.Value)
 		}
 	}
 	for _, l := range t.added {
-		key := exactKey(l.Type, l.Value, l.k)
-		d.exact.Add(&key)
+		d.exact.Add((*[32]byte)(&l.k))
 		if f := d.finders[l.Type]; f != nil {
 			if err := f.add(l.Value); err != nil {
 				return fmt.Errorf("adding to the index of %s: %w", l.Type, err)

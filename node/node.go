@@ -103,6 +103,7 @@ func (n *Node) open(ctx context.Context) error {
 		{"cosigning", n.openCosigner},
 		{"serving peers", n.servePeers},
 		{"following the log", n.follow},
+		{"purging", n.keepPurged},
 		{"opening the doors", n.openDoors},
 	} {
 		if err := step.do(ctx); err != nil {

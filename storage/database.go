@@ -53,7 +53,7 @@ type appliedWire struct {
 // its own log cannot be written; fatal is called first.
 func openPebble(dir string, o *Options, create bool) (*pebble.DB, error) {
 	po := &pebble.Options{
-		FS:                          o.FS,
+		FS:                          freshLogs{o.FS},
 		ErrorIfNotExists:            !create,
 		Cache:                       o.cache,
 		FormatMajorVersion:          pebble.FormatColumnarBlocks, // fixed: a snapshot ships these files to other nodes

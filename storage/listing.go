@@ -153,6 +153,9 @@ func (t *Tx) Erase(e spec.Erasure) error {
 	if e.First < 0 || e.Count < 0 || e.First+e.Count > len(o.Signals) {
 		return fmt.Errorf("erasing signals %d to %d of an opening of %d", e.First, e.First+e.Count, len(o.Signals))
 	}
+	if err := t.batch.Set(erasedKey, nil, nil); err != nil {
+		return err
+	}
 	left := false
 	next := &spec.Opening{Signals: make([]spec.Opened, len(o.Signals)), Texts: o.Texts}
 	for i, s := range o.Signals {

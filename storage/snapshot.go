@@ -145,6 +145,8 @@ func (e *export) Close() error {
 // and makes it the live database in one step, durable on return, as being as far
 // as a says. On an error the old database is untouched.
 func (s *Store) Import(r io.Reader, a Applied) error {
+	s.purging.Lock()
+	defer s.purging.Unlock()
 	s.writer.Lock()
 	defer s.writer.Unlock()
 	name := next(s.db.name)

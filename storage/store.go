@@ -44,6 +44,7 @@ type Applied struct {
 type Store struct {
 	dir     string
 	opts    Options
+	purging sync.Mutex   // held by Purge, and by what ends the database
 	writer  sync.Mutex   // held from Begin to Commit or Drop, and by Import
 	mu      sync.RWMutex // guards db, head, changed and closed; never held while anything is read
 	db      *database
@@ -107,6 +108,8 @@ func (d *database) head() Head {
 
 // Close makes everything durable and closes the store. Reads fail afterwards.
 func (s *Store) Close() error {
+	s.purging.Lock()
+	defer s.purging.Unlock()
 	s.writer.Lock()
 	defer s.writer.Unlock()
 	s.mu.Lock()

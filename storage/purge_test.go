@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// holding lists the files under dir that hold the bytes.
+func holding(t *testing.T, dir string, what []byte) (names []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // removed meanwhile
+		}
+		if bytes.Contains(b, what) {
+			names = append(names, filepath.Base(path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// After a purge the bytes of erased values, their salts and texts are in no file,
+// those of others are, and the store opens again.
+func TestPurgedValuesAreInNoFile(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(dir, options(t, vfs.Default))
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := func() spec.Signal {
+		v := make([]byte, 32)
+		rand.Read(v)
+		return spec.Signal{Type: "sha256", Value: v}
+	}
+	gone, kept := newAddition(1, random(), random()), newAddition(2, random())
+	rand.Read(gone.opening.Signals[0].Salt[:])
+	gone.opening.Texts = []spec.Text{{Salt: bytes.Repeat([]byte{9}, spec.SaltSize), Text: "a text that is to be forgotten"}}
+	change(t, s, 1, func(tx *Tx) error { // far behind in a log that is used again
+		padding := make([]byte, 300<<10)
+		rand.Read(padding)
+		return errors.Join(tx.Put([]byte("a"), padding), gone.list(tx))
+	})
+	change(t, s, 2, func(tx *Tx) error { return kept.list(tx) })
+	for i := range uint64(20) { // the log turns often, and old ones lie about
+		change(t, s, 3+i, func(tx *Tx) error { return tx.Put([]byte("x"), bytes.Repeat([]byte{byte(i)}, 100)) })
+		if i%4 == 0 {
+			if err := s.db.pebble.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if due, err := s.PurgeDue(); due || err != nil {
+		t.Fatalf("due before anything was erased: %v", err)
+	}
+	change(t, s, 30, func(tx *Tx) error {
+		if err := tx.List(gone.listing(spec.StateRetracted, true)); err != nil {
+			return err
+		}
+		return tx.Erase(spec.Erasure{Case: gone.id, First: 0, Count: 2})
+	})
+	if due, err := s.PurgeDue(); !due || err != nil {
+		t.Fatalf("not due although something was erased: %v", err)
+	}
+	late := newAddition(3, random()) // its bytes are in the newest files alone
+	change(t, s, 31, func(tx *Tx) error { return late.list(tx) })
+	change(t, s, 32, func(tx *Tx) error {
+		return errors.Join(tx.List(late.listing(spec.StateRetracted, true)), tx.Erase(spec.Erasure{Case: late.id, First: 0, Count: 1}))
+	})
+	secrets := [][]byte{late.opening.Signals[0].Signal.Value, gone.opening.Signals[0].Signal.Value, gone.opening.Signals[1].Signal.Value, gone.opening.Signals[0].Salt[:], []byte(gone.opening.Texts[0].Text)}
+	if err := s.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	for i, secret := range secrets {
+		if len(holding(t, dir, secret)) == 0 {
+			t.Fatalf("secret %d is in no file before the purge: the test shows nothing", i)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := s.Purge(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for i, secret := range secrets {
+		if names := holding(t, dir, secret); len(names) > 0 {
+			t.Errorf("secret %d is in %v after the purge", i, names)
+		}
+	}
+	if due, err := s.PurgeDue(); due || err != nil {
+		t.Fatalf("due after the purge: %v", err)
+	}
+	closeStore(t, s)
+	if s, err = Open(dir, options(t, vfs.Default)); err != nil {
+		t.Fatal(err)
+	}
+	if h := hits(t, s, kept.opening.Signals[0].Signal); len(h) != 1 {
+		t.Fatalf("what was not erased: %v", h)
+	}
+	closeStore(t, s)
+}

@@ -53,10 +53,10 @@ func TestListedCountsLiveEntries(t *testing.T) {
 	defer closeStore(t, s)
 	first, second, k := newAddition(1, sha(1), pdq(5, 0)), newAddition(2, sha(1)), sha(1)
 	want := func(st interface {
-		Listed(spec.Hash) (int, error)
+		Listed(spec.Signal) (int, error)
 	}, s spec.Signal, n int) {
 		t.Helper()
-		if got, err := st.Listed(s.Key()); err != nil || got != n {
+		if got, err := st.Listed(s); err != nil || got != n {
 			t.Fatalf("listed by %d entries, %v; want %d", got, err, n)
 		}
 	}

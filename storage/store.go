@@ -199,9 +199,10 @@ func (s *Store) RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool
 	return s.read(func(d *database) error { return eachRecordFrom(d.pebble, prefix, from, fn) })
 }
 
-// Listed returns how many live entries list the signal of key k.
-func (s *Store) Listed(k spec.Hash) (n int, err error) {
+// Listed returns how many live entries list a signal.
+func (s *Store) Listed(q spec.Signal) (n int, err error) {
 	err = s.read(func(d *database) error {
+		k := q.Key()
 		if !d.exact.Has((*[32]byte)(&k)) {
 			return nil
 		}

@@ -154,9 +154,9 @@ func (t *Tx) RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool) e
 	return eachRecordFrom(t.batch, prefix, from, fn)
 }
 
-// Listed returns how many live entries list the signal of key k, as changed so
-// far.
-func (t *Tx) Listed(k spec.Hash) (int, error) {
+// Listed returns how many live entries list a signal, as changed so far.
+func (t *Tx) Listed(s spec.Signal) (int, error) {
+	k := s.Key()
 	if _, touched := t.touched[k]; !touched && !t.d.exact.Has((*[32]byte)(&k)) {
 		return 0, nil
 	}

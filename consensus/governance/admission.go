@@ -81,7 +81,7 @@ func findings(v *view, p *spec.Proposal, o *spec.Opening) ([]spec.Finding, error
 		for range p.Items[i].Signals() {
 			s := &o.Signals[n].Signal
 			n++
-			listed, err := v.Listed(s.Key())
+			listed, err := v.Listed(*s)
 			if err != nil {
 				return nil, err
 			}

@@ -69,8 +69,8 @@ func (m *memory) RecordsFrom(prefix, from []byte, fn func(key, value []byte) boo
 	return nil
 }
 
-func (m *memory) Listed(k spec.Hash) (int, error) {
-	n := 0
+func (m *memory) Listed(s spec.Signal) (int, error) {
+	n, k := 0, s.Key()
 	for at := range m.live {
 		if at.k == k {
 			n++

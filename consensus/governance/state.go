@@ -32,8 +32,8 @@ type State interface {
 	Records(prefix []byte, fn func(key, value []byte) bool) error
 	// RecordsFrom is Records beginning at the first key that is not less than from.
 	RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool) error
-	// Listed returns how many live entries list the signal of key k.
-	Listed(k spec.Hash) (int, error)
+	// Listed returns how many live entries list a signal.
+	Listed(s spec.Signal) (int, error)
 }
 
 // Effects are what an operation changes, in order.

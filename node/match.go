@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/node/media"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -26,15 +27,11 @@ func (n *Node) MatchFile(ctx context.Context, r io.Reader, name string) (api.Mat
 	if err != nil {
 		return api.MatchAnswer{}, err
 	}
-	var signals, queries []spec.Signal
-	for _, s := range rec.Signals {
-		sig, err := spec.ParseSignal(s.Type, s.Value)
-		if err != nil {
-			return api.MatchAnswer{}, err
-		}
-		sig.Quality = s.Quality
-		signals = append(signals, sig)
+	signals, err := media.Listing(rec.Signals)
+	if err != nil {
+		return api.MatchAnswer{}, err
 	}
+	var queries []spec.Signal
 	queries = append(queries, signals...)
 	for _, variants := range rec.Dihedral {
 		for i := range variants {
@@ -62,7 +59,11 @@ func (n *Node) lookup(signals, queries []spec.Signal) (api.MatchAnswer, error) {
 		return a, err
 	}
 	a.Truncated = truncated
+	nowMS := uint64(n.cfg.Now().UnixMilli())
 	for _, h := range hits {
+		if h.Entry.Sunset != 0 && nowMS >= h.Entry.Sunset {
+			continue // provisional and over, although no tick has said so yet
+		}
 		a.Matches = append(a.Matches, api.Match{
 			Entry: h.Entry.Entry, Type: h.Type, Distance: h.Distance, Threshold: h.Threshold,
 			State: spec.StateName(h.Entry.State), Labels: h.Entry.Labels, LogIndex: h.Entry.Since,

@@ -53,7 +53,7 @@ func (p *program) app() *cli.App {
 		},
 		Commands: []*cli.Command{
 			p.initCommand(), p.inviteCommand(), p.joinCommand(), p.agentCommand(), p.demoCommand(),
-			p.hashCommand(), p.matchCommand(),
+			p.hashCommand(), p.matchCommand(), p.explainCommand(),
 			p.proposeCommand(), p.referCommand(), p.voteCommand(), p.disputeCommand(),
 			p.caseCommand(), p.entryCommand(), p.memberCommand(), p.statusCommand(),
 			p.policyCommand(), p.taxonomyCommand(), p.allowCommand(),

@@ -101,7 +101,7 @@ func (p *program) proposable(rec *hashRecord) []wire.Signal {
 	if rec.Error != nil {
 		fmt.Fprintf(p.talk, "tocsin: %s: only its exact hashes are proposed: %s\n", rec.File, rec.Error.Message)
 	}
-	for _, s := range rec.Signals {
+	for _, s := range framed(rec.Signals) {
 		t, known := spec.SignalTypeOf(s.Type)
 		key := hashSignal{Type: s.Type, Value: s.Value}
 		switch {
@@ -113,6 +113,23 @@ func (p *program) proposable(rec *hashRecord) []wire.Signal {
 		}
 		seen[key] = true
 		out = append(out, wire.Signal{Type: s.Type, Value: s.Value, Quality: s.Quality})
+	}
+	return out
+}
+
+// framed turns the vpdq of a video into its kept frames, one signal each, which is
+// how a video is listed.
+func framed(signals []hashSignal) []hashSignal {
+	var out []hashSignal
+	for _, s := range signals {
+		frames, err := media.Listing([]media.Signal{{Type: s.Type, Value: s.Value}})
+		if s.Type != "vpdq" || err != nil {
+			out = append(out, s)
+			continue
+		}
+		for _, f := range frames {
+			out = append(out, hashSignal{Type: f.Type, Value: f.Text(), Quality: &f.Quality})
+		}
 	}
 	return out
 }

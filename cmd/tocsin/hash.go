@@ -77,19 +77,61 @@ func (p *program) hash(c *cli.Context) error {
 func (p *program) hashAll(ctx context.Context, h *media.Hasher, files []string) []hashRecord {
 	records := make([]hashRecord, len(files))
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	read := p.reading(files)
+	defer read.end()
 	var wg sync.WaitGroup
 	for i, name := range files {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			records[i] = p.hashOne(ctx, h, name)
+			records[i] = p.hashOne(ctx, h, name, read)
 		})
 	}
 	wg.Wait()
 	return records
 }
 
-func (p *program) hashOne(ctx context.Context, h *media.Hasher, name string) hashRecord {
+// quietBytes is how much is read without showing progress.
+const quietBytes = 256 << 20
+
+// A reading counts the bytes that were read of all files and shows them.
+type reading struct {
+	mu   sync.Mutex
+	done int64
+	bar  progress // nil: too little to show
+}
+
+func (p *program) reading(files []string) *reading {
+	var total int64
+	for _, name := range files {
+		if info, err := os.Stat(name); err == nil {
+			total += info.Size()
+		}
+	}
+	if total < quietBytes {
+		return &reading{}
+	}
+	return &reading{bar: p.progress(total)}
+}
+
+func (r *reading) end() {
+	if r.bar != nil {
+		r.bar.end()
+	}
+}
+
+// Write counts; with io.TeeReader it sees what is read.
+func (r *reading) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done += int64(len(b))
+	if r.bar != nil {
+		r.bar.at(r.done)
+	}
+	return len(b), nil
+}
+
+func (p *program) hashOne(ctx context.Context, h *media.Hasher, name string, read *reading) hashRecord {
 	out := hashRecord{File: name, Kind: "other", Signals: []hashSignal{}, Unsupported: []media.Unsupported{}}
 	r, err := p.open(name)
 	if err != nil {
@@ -100,7 +142,7 @@ func (p *program) hashOne(ctx context.Context, h *media.Hasher, name string) has
 		return out
 	}
 	defer r.Close()
-	rec, err := h.Hash(ctx, r, filepath.Base(name))
+	rec, err := h.Hash(ctx, io.TeeReader(r, read), filepath.Base(name))
 	out.fill(&rec)
 	switch {
 	case err != nil:

@@ -36,6 +36,7 @@ type Config struct {
 	Peers        map[string][]string // addresses by organisation, beside those of the genesis file
 	Profile      string              // "lan" or "wan": timeouts of consensus
 	MaxFileBytes int64               // largest file that is hashed; 0: the default of package media
+	Receipts     time.Duration       // how long decisions are gathered before a member confirms them; 0: ten seconds
 	Logger       *slog.Logger
 	Fatal        func(error) // called at most once, when the node cannot go on and must end loudly
 	Now          func() time.Time
@@ -104,6 +105,7 @@ func (n *Node) open(ctx context.Context) error {
 		{"serving peers", n.servePeers},
 		{"following the log", n.follow},
 		{"purging", n.keepPurged},
+		{"confirming decisions", n.confirm},
 		{"opening the doors", n.openDoors},
 	} {
 		if err := step.do(ctx); err != nil {

@@ -47,3 +47,6 @@ func onConsortium(t *testing.T, scripts string) {
 
 // TestLists proposes lists.
 func TestLists(t *testing.T) { onConsortium(t, "testdata/lists") }
+
+// TestReports asks how fast the consortium is.
+func TestReports(t *testing.T) { onConsortium(t, "testdata/reports") }

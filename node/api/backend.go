@@ -49,6 +49,10 @@ type Backend interface {
 	Policy(ctx context.Context) (*spec.Policy, error)
 	Taxonomy(ctx context.Context) (*spec.Taxonomy, error)
 	Allowed(ctx context.Context) ([]spec.Allowed, error)
+	// Propagation and Compliance report what the log says of how fast the
+	// consortium and its organisations are.
+	Propagation(ctx context.Context) (*Propagation, error)
+	Compliance(ctx context.Context) (*Compliance, error)
 	// Members lists every enrolled organisation by id.
 	Members(ctx context.Context) ([]Member, error)
 

@@ -110,6 +110,14 @@ func (f *fake) Allowed(context.Context) ([]spec.Allowed, error) {
 	return []spec.Allowed{{Type: "sha256", Value: f.listed[:]}}, f.called("Allowed", nil)
 }
 
+func (f *fake) Propagation(context.Context) (*Propagation, error) {
+	return &Propagation{Size: 7, Members: []MemberPropagation{{Organisation: "alpha", Times: TimesOf([]int64{3, 1, 2}), Behind: 1}}}, f.called("Propagation", nil)
+}
+
+func (f *fake) Compliance(context.Context) (*Compliance, error) {
+	return &Compliance{Organisations: []OrganisationClocks{{Organisation: "alpha", Role: "member"}}}, f.called("Compliance", nil)
+}
+
 func (f *fake) Invite(_ context.Context, role string, ttl time.Duration) (Invitation, error) {
 	return Invitation{Line: "tocsin1:x", Role: role, Expires: time.Unix(1, 0)}, f.called("Invite", ttl)
 }

@@ -103,6 +103,12 @@ func (v *AllowRequest) UnmarshalJSON(b []byte) error {
 	return strict(b, (*plain)(v))
 }
 
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *ActionsRequest) UnmarshalJSON(b []byte) error {
+	type plain ActionsRequest
+	return strict(b, (*plain)(v))
+}
+
 // UnmarshalJSON implements json.Unmarshaler. A policy is sent whole: a field that
 // was left out would be a rule that nobody asked for.
 func (v *PolicyRequest) UnmarshalJSON(b []byte) error {

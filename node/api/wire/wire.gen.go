@@ -280,6 +280,24 @@ func (e Verdict) Valid() bool {
 	}
 }
 
+// Action defines model for Action.
+type Action struct {
+	Acted time.Time `json:"acted"`
+
+	// Count Pieces of content
+	Count   int64     `json:"count"`
+	Entry   ID        `json:"entry"`
+	Matched time.Time `json:"matched"`
+
+	// What Code: removed, restricted, kept, restored and so on
+	What string `json:"what"`
+}
+
+// ActionsRequest defines model for ActionsRequest.
+type ActionsRequest struct {
+	Reports []Action `json:"reports"`
+}
+
 // AllowList defines model for AllowList.
 type AllowList struct {
 	Values []Allowed `json:"values"`
@@ -435,6 +453,22 @@ type Check struct {
 
 // Choice defines model for Choice.
 type Choice string
+
+// ComplianceReport defines model for ComplianceReport.
+type ComplianceReport struct {
+	ActionLimitMs int64 `json:"action_limit_ms"`
+
+	// Dispute From a dispute to its ruling
+	Dispute          ServiceClock         `json:"dispute"`
+	MatchableLimitMs int64                `json:"matchable_limit_ms"`
+	Organisations    []OrganisationClocks `json:"organisations"`
+
+	// Referral From a referral to its decision
+	Referral ServiceClock `json:"referral"`
+
+	// SelfReported Figures that are an organisation's own word
+	SelfReported []string `json:"self_reported"`
+}
 
 // Count defines model for Count.
 type Count struct {
@@ -630,6 +664,22 @@ type MemberList struct {
 	Members []Member `json:"members"`
 }
 
+// MemberPropagation defines model for MemberPropagation.
+type MemberPropagation struct {
+	// Behind Decisions that it has not confirmed
+	Behind int `json:"behind"`
+
+	// ConfirmedIndex Of the newest decision that it confirmed
+	ConfirmedIndex int64 `json:"confirmed_index"`
+
+	// Late One of them is older than the policy's clock
+	Late         bool   `json:"late"`
+	Organisation string `json:"organisation"`
+
+	// Times From the decision, in log time, until the node had applied it, by its own clock. Self-reported.
+	Times Times `json:"times"`
+}
+
 // MembershipRequest defines model for MembershipRequest.
 type MembershipRequest struct {
 	Action MembershipRequestAction `json:"action"`
@@ -642,6 +692,32 @@ type MembershipRequest struct {
 
 // MembershipRequestAction defines model for MembershipRequest.Action.
 type MembershipRequestAction string
+
+// OrganisationClocks defines model for OrganisationClocks.
+type OrganisationClocks struct {
+	// Actions Self-reported
+	Actions struct {
+		// Late That took longer than the policy's clock
+		Late    int64 `json:"late"`
+		Reports int64 `json:"reports"`
+		WorstMs int64 `json:"worst_ms"`
+	} `json:"actions"`
+
+	// Behind Decisions that it has not confirmed
+	Behind int `json:"behind"`
+
+	// Marks Marks on the public record
+	Marks struct {
+		Dispute   int64 `json:"dispute"`
+		Matchable int64 `json:"matchable"`
+		Referral  int64 `json:"referral"`
+	} `json:"marks"`
+
+	// Matchable Self-reported
+	Matchable    Times  `json:"matchable"`
+	Organisation string `json:"organisation"`
+	Role         Role   `json:"role"`
+}
 
 // Policy defines model for Policy.
 type Policy struct {
@@ -706,6 +782,19 @@ type Problem struct {
 	Status    int    `json:"status"`
 	Title     string `json:"title"`
 	Type      string `json:"type"`
+}
+
+// PropagationReport defines model for PropagationReport.
+type PropagationReport struct {
+	// From Log index from which receipts were read
+	From int64 `json:"from"`
+
+	// LimitMs Of the policy; 0: none
+	LimitMs int64               `json:"limit_ms"`
+	Members []MemberPropagation `json:"members"`
+
+	// Size Leaves of the log
+	Size int64 `json:"size"`
 }
 
 // ProposalItem defines model for ProposalItem.
@@ -791,6 +880,21 @@ type Rule struct {
 	WindowMs  int64    `json:"window_ms"`
 }
 
+// ServiceClock defines model for ServiceClock.
+type ServiceClock struct {
+	// LimitMs Of the policy; 0: none
+	LimitMs int64 `json:"limit_ms"`
+
+	// Open Cases that are not decided
+	Open int `json:"open"`
+
+	// Overdue Those of all that were noticed as overdue
+	Overdue int `json:"overdue"`
+
+	// Times Of decided cases
+	Times Times `json:"times"`
+}
+
 // Signal defines model for Signal.
 type Signal struct {
 	Quality *int `json:"quality,omitempty"`
@@ -864,6 +968,14 @@ type Term struct {
 
 	// TextFr Definition
 	TextFr string `json:"text_fr"`
+}
+
+// Times defines model for Times.
+type Times struct {
+	Count int   `json:"count"`
+	MaxMs int64 `json:"max_ms"`
+	P50Ms int64 `json:"p50_ms"`
+	P99Ms int64 `json:"p99_ms"`
 }
 
 // Unsupported defines model for Unsupported.
@@ -961,6 +1073,9 @@ type ShowEntryParams struct {
 type MatchMultipartBody struct {
 	File openapi_types.File `json:"file"`
 }
+
+// ReportActionsJSONRequestBody defines body for ReportActions for application/json ContentType.
+type ReportActionsJSONRequestBody = ActionsRequest
 
 // ChangeAllowedJSONRequestBody defines body for ChangeAllowed for application/json ContentType.
 type ChangeAllowedJSONRequestBody = AllowRequest
@@ -1081,6 +1196,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportActionsWithBody Report what this organisation's platform did about content that matched
+	//
+	// The figures are the organisation's own word.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/actions (the `ReportActions` operationId).
+	ReportActionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportActions Report what this organisation's platform did about content that matched
+	//
+	// The figures are the organisation's own word.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/actions (the `ReportActions` operationId).
+	ReportActions(ctx context.Context, body ReportActionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAllowed The consortium's list of lawful content
 	//
@@ -1266,6 +1399,16 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/proposals (the `Propose` operationId).
 	Propose(ctx context.Context, body ProposeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ReportCompliance The service clocks of the consortium and of each organisation
+	//
+	// Corresponds with GET /v1/reports/compliance (the `ReportCompliance` operationId).
+	ReportCompliance(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportPropagation How long decisions take until they are matchable on each member's node, and who lags
+	//
+	// Corresponds with GET /v1/reports/propagation (the `ReportPropagation` operationId).
+	ReportPropagation(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Status What the node says of itself
 	//
 	// Corresponds with GET /v1/status (the `Status` operationId).
@@ -1343,6 +1486,44 @@ func (c *Client) Livez(ctx context.Context, reqEditors ...RequestEditorFn) (*htt
 // Corresponds with GET /readyz (the `Readyz` operationId).
 func (c *Client) Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReadyzRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportActionsWithBody Report what this organisation's platform did about content that matched
+//
+// The figures are the organisation's own word.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/actions (the `ReportActions` operationId).
+func (c *Client) ReportActionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportActionsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportActions Report what this organisation's platform did about content that matched
+//
+// The figures are the organisation's own word.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/actions (the `ReportActions` operationId).
+func (c *Client) ReportActions(ctx context.Context, body ReportActionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportActionsRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1777,6 +1958,36 @@ func (c *Client) Propose(ctx context.Context, body ProposeJSONRequestBody, reqEd
 	return c.Client.Do(req)
 }
 
+// ReportCompliance The service clocks of the consortium and of each organisation
+//
+// Corresponds with GET /v1/reports/compliance (the `ReportCompliance` operationId).
+func (c *Client) ReportCompliance(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportComplianceRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportPropagation How long decisions take until they are matchable on each member's node, and who lags
+//
+// Corresponds with GET /v1/reports/propagation (the `ReportPropagation` operationId).
+func (c *Client) ReportPropagation(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportPropagationRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Status What the node says of itself
 //
 // Corresponds with GET /v1/status (the `Status` operationId).
@@ -1963,6 +2174,46 @@ func NewReadyzRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewReportActionsRequest calls the generic ReportActions builder with application/json body
+func NewReportActionsRequest(server string, body ReportActionsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReportActionsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReportActionsRequestWithBody constructs an http.Request for the ReportActions method, with any body, and a specified content type
+func NewReportActionsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/actions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -2698,6 +2949,60 @@ func NewProposeRequestWithBody(server string, contentType string, body io.Reader
 	return req, nil
 }
 
+// NewReportComplianceRequest constructs an http.Request for the ReportCompliance method
+func NewReportComplianceRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/reports/compliance")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReportPropagationRequest constructs an http.Request for the ReportPropagation method
+func NewReportPropagationRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/reports/propagation")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewStatusRequest constructs an http.Request for the Status method
 func NewStatusRequest(server string) (*http.Request, error) {
 	var err error
@@ -2930,6 +3235,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	ReadyzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReadyzResponse, error)
 
+	// ReportActionsWithBodyWithResponse Report what this organisation's platform did about content that matched
+	//
+	// The figures are the organisation's own word.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/actions (the `ReportActions` operationId).
+	ReportActionsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportActionsResponse, error)
+
+	// ReportActionsWithResponse Report what this organisation's platform did about content that matched
+	//
+	// The figures are the organisation's own word.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/actions (the `ReportActions` operationId).
+	ReportActionsWithResponse(ctx context.Context, body ReportActionsJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportActionsResponse, error)
+
 	// ListAllowedWithResponse The consortium's list of lawful content
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -3128,6 +3451,20 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/proposals (the `Propose` operationId).
 	ProposeWithResponse(ctx context.Context, body ProposeJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeResponse, error)
 
+	// ReportComplianceWithResponse The service clocks of the consortium and of each organisation
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/reports/compliance (the `ReportCompliance` operationId).
+	ReportComplianceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReportComplianceResponse, error)
+
+	// ReportPropagationWithResponse How long decisions take until they are matchable on each member's node, and who lags
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/reports/propagation (the `ReportPropagation` operationId).
+	ReportPropagationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReportPropagationResponse, error)
+
 	// StatusWithResponse What the node says of itself
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -3286,6 +3623,61 @@ func (r ReadyzResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReadyzResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReportActionsResponse201Headers the declared response headers of an HTTP 201 response for ReportActions
+type ReportActionsResponse201Headers struct {
+	Location string
+}
+
+type ReportActionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Made
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ReportActionsResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ReportActionsResponse) GetJSON201() *Made {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReportActionsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportActionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportActionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportActionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportActionsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4095,6 +4487,102 @@ func (r ProposeResponse) ContentType() string {
 	return ""
 }
 
+type ReportComplianceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ComplianceReport
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReportComplianceResponse) GetJSON200() *ComplianceReport {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReportComplianceResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportComplianceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportComplianceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportComplianceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportComplianceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReportPropagationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PropagationReport
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReportPropagationResponse) GetJSON200() *PropagationReport {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReportPropagationResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportPropagationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportPropagationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportPropagationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportPropagationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type StatusResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -4380,6 +4868,36 @@ func (c *ClientWithResponses) ReadyzWithResponse(ctx context.Context, reqEditors
 		return nil, err
 	}
 	return ParseReadyzResponse(rsp)
+}
+
+// ReportActionsWithBodyWithResponse Report what this organisation's platform did about content that matched
+//
+// The figures are the organisation's own word.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/actions (the `ReportActions` operationId).
+func (c *ClientWithResponses) ReportActionsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReportActionsResponse, error) {
+	rsp, err := c.ReportActionsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportActionsResponse(rsp)
+}
+
+// ReportActionsWithResponse Report what this organisation's platform did about content that matched
+//
+// The figures are the organisation's own word.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/actions (the `ReportActions` operationId).
+func (c *ClientWithResponses) ReportActionsWithResponse(ctx context.Context, body ReportActionsJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportActionsResponse, error) {
+	rsp, err := c.ReportActions(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportActionsResponse(rsp)
 }
 
 // ListAllowedWithResponse The consortium's list of lawful content
@@ -4724,6 +5242,32 @@ func (c *ClientWithResponses) ProposeWithResponse(ctx context.Context, body Prop
 	return ParseProposeResponse(rsp)
 }
 
+// ReportComplianceWithResponse The service clocks of the consortium and of each organisation
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/reports/compliance (the `ReportCompliance` operationId).
+func (c *ClientWithResponses) ReportComplianceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReportComplianceResponse, error) {
+	rsp, err := c.ReportCompliance(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportComplianceResponse(rsp)
+}
+
+// ReportPropagationWithResponse How long decisions take until they are matchable on each member's node, and who lags
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/reports/propagation (the `ReportPropagation` operationId).
+func (c *ClientWithResponses) ReportPropagationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ReportPropagationResponse, error) {
+	rsp, err := c.ReportPropagation(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportPropagationResponse(rsp)
+}
+
 // StatusWithResponse What the node says of itself
 //
 // Returns a wrapper object for the known response body format(s).
@@ -4900,6 +5444,52 @@ func ParseReadyzResponse(rsp *http.Response) (*ReadyzResponse, error) {
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseReportActionsResponse parses an HTTP response from a ReportActionsWithResponse call
+func ParseReportActionsResponse(rsp *http.Response) (*ReportActionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportActionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Made
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ReportActionsResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		response.Headers201 = &headers
 	}
 
 	return response, nil
@@ -5504,6 +6094,72 @@ func ParseProposeResponse(rsp *http.Response) (*ProposeResponse, error) {
 	return response, nil
 }
 
+// ParseReportComplianceResponse parses an HTTP response from a ReportComplianceWithResponse call
+func ParseReportComplianceResponse(rsp *http.Response) (*ReportComplianceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportComplianceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ComplianceReport
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReportPropagationResponse parses an HTTP response from a ReportPropagationWithResponse call
+func ParseReportPropagationResponse(rsp *http.Response) (*ReportPropagationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportPropagationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PropagationReport
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseStatusResponse parses an HTTP response from a StatusWithResponse call
 func ParseStatusResponse(rsp *http.Response) (*StatusResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -5716,6 +6372,9 @@ type ServerInterface interface {
 	// Readyz Whether lookups can be trusted, check by check
 	// (GET /readyz)
 	Readyz(w http.ResponseWriter, r *http.Request)
+	// ReportActions Report what this organisation's platform did about content that matched
+	// (POST /v1/actions)
+	ReportActions(w http.ResponseWriter, r *http.Request)
 	// ListAllowed The consortium's list of lawful content
 	// (GET /v1/allowed)
 	ListAllowed(w http.ResponseWriter, r *http.Request, params ListAllowedParams)
@@ -5764,6 +6423,12 @@ type ServerInterface interface {
 	// Propose Propose items, which opens a case
 	// (POST /v1/proposals)
 	Propose(w http.ResponseWriter, r *http.Request)
+	// ReportCompliance The service clocks of the consortium and of each organisation
+	// (GET /v1/reports/compliance)
+	ReportCompliance(w http.ResponseWriter, r *http.Request)
+	// ReportPropagation How long decisions take until they are matchable on each member's node, and who lags
+	// (GET /v1/reports/propagation)
+	ReportPropagation(w http.ResponseWriter, r *http.Request)
 	// Status What the node says of itself
 	// (GET /v1/status)
 	Status(w http.ResponseWriter, r *http.Request)
@@ -5809,6 +6474,20 @@ func (siw *ServerInterfaceWrapper) Readyz(w http.ResponseWriter, r *http.Request
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Readyz(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReportActions operation middleware
+func (siw *ServerInterfaceWrapper) ReportActions(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReportActions(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -6259,6 +6938,34 @@ func (siw *ServerInterfaceWrapper) Propose(w http.ResponseWriter, r *http.Reques
 	handler.ServeHTTP(w, r)
 }
 
+// ReportCompliance operation middleware
+func (siw *ServerInterfaceWrapper) ReportCompliance(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReportCompliance(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReportPropagation operation middleware
+func (siw *ServerInterfaceWrapper) ReportPropagation(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReportPropagation(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Status operation middleware
 func (siw *ServerInterfaceWrapper) Status(w http.ResponseWriter, r *http.Request) {
 
@@ -6463,6 +7170,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/taxonomy", wrapper.ChangeTaxonomy)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/allowed", wrapper.ListAllowed)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/allowed", wrapper.ChangeAllowed)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/actions", wrapper.ReportActions)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/reports/propagation", wrapper.ReportPropagation)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/reports/compliance", wrapper.ReportCompliance)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/invitations", wrapper.Invite)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cases", wrapper.ListCases)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cases/{id}", wrapper.ShowCase)
@@ -6566,6 +7276,46 @@ type ReadyzdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ReadyzdefaultApplicationProblemPlusJSONResponse) VisitReadyzResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportActionsRequestObject struct {
+	Body *ReportActionsJSONRequestBody
+}
+
+type ReportActionsResponseObject interface {
+	VisitReportActionsResponse(w http.ResponseWriter) error
+}
+
+type ReportActions201JSONResponse struct{ MadeJSONResponse }
+
+func (response ReportActions201JSONResponse) VisitReportActionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportActionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReportActionsdefaultApplicationProblemPlusJSONResponse) VisitReportActionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7238,6 +7988,82 @@ func (response ProposedefaultApplicationProblemPlusJSONResponse) VisitProposeRes
 	return err
 }
 
+type ReportComplianceRequestObject struct {
+}
+
+type ReportComplianceResponseObject interface {
+	VisitReportComplianceResponse(w http.ResponseWriter) error
+}
+
+type ReportCompliance200JSONResponse ComplianceReport
+
+func (response ReportCompliance200JSONResponse) VisitReportComplianceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportCompliancedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReportCompliancedefaultApplicationProblemPlusJSONResponse) VisitReportComplianceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportPropagationRequestObject struct {
+}
+
+type ReportPropagationResponseObject interface {
+	VisitReportPropagationResponse(w http.ResponseWriter) error
+}
+
+type ReportPropagation200JSONResponse PropagationReport
+
+func (response ReportPropagation200JSONResponse) VisitReportPropagationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReportPropagationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReportPropagationdefaultApplicationProblemPlusJSONResponse) VisitReportPropagationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type StatusRequestObject struct {
 }
 
@@ -7442,6 +8268,9 @@ type StrictServerInterface interface {
 	// Readyz Whether lookups can be trusted, check by check
 	// (GET /readyz)
 	Readyz(ctx context.Context, request ReadyzRequestObject) (ReadyzResponseObject, error)
+	// ReportActions Report what this organisation's platform did about content that matched
+	// (POST /v1/actions)
+	ReportActions(ctx context.Context, request ReportActionsRequestObject) (ReportActionsResponseObject, error)
 	// ListAllowed The consortium's list of lawful content
 	// (GET /v1/allowed)
 	ListAllowed(ctx context.Context, request ListAllowedRequestObject) (ListAllowedResponseObject, error)
@@ -7490,6 +8319,12 @@ type StrictServerInterface interface {
 	// Propose Propose items, which opens a case
 	// (POST /v1/proposals)
 	Propose(ctx context.Context, request ProposeRequestObject) (ProposeResponseObject, error)
+	// ReportCompliance The service clocks of the consortium and of each organisation
+	// (GET /v1/reports/compliance)
+	ReportCompliance(ctx context.Context, request ReportComplianceRequestObject) (ReportComplianceResponseObject, error)
+	// ReportPropagation How long decisions take until they are matchable on each member's node, and who lags
+	// (GET /v1/reports/propagation)
+	ReportPropagation(ctx context.Context, request ReportPropagationRequestObject) (ReportPropagationResponseObject, error)
 	// Status What the node says of itself
 	// (GET /v1/status)
 	Status(ctx context.Context, request StatusRequestObject) (StatusResponseObject, error)
@@ -7587,6 +8422,37 @@ func (sh *strictHandler) Readyz(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ReadyzResponseObject); ok {
 		if err := validResponse.VisitReadyzResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReportActions operation middleware
+func (sh *strictHandler) ReportActions(w http.ResponseWriter, r *http.Request) {
+	var request ReportActionsRequestObject
+
+	var body ReportActionsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportActions(ctx, request.(ReportActionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportActions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReportActionsResponseObject); ok {
+		if err := validResponse.VisitReportActionsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -8056,6 +8922,54 @@ func (sh *strictHandler) Propose(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ProposeResponseObject); ok {
 		if err := validResponse.VisitProposeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReportCompliance operation middleware
+func (sh *strictHandler) ReportCompliance(w http.ResponseWriter, r *http.Request) {
+	var request ReportComplianceRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportCompliance(ctx, request.(ReportComplianceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportCompliance")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReportComplianceResponseObject); ok {
+		if err := validResponse.VisitReportComplianceResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReportPropagation operation middleware
+func (sh *strictHandler) ReportPropagation(w http.ResponseWriter, r *http.Request) {
+	var request ReportPropagationRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReportPropagation(ctx, request.(ReportPropagationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReportPropagation")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReportPropagationResponseObject); ok {
+		if err := validResponse.VisitReportPropagationResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -15,7 +15,7 @@ func (n *Node) openDoors(context.Context) error {
 	n.hasher = media.New(media.Config{MaxBytes: n.cfg.MaxFileBytes, Log: n.log})
 	n.onStop(func(context.Context) error { return n.hasher.Close() })
 	server, err := api.Open(api.Config{
-		Backend: n, Socket: filepath.Join(n.cfg.Dir, api.SocketName), TCP: n.cfg.HTTP,
+		Backend: n, Proofs: n, Socket: filepath.Join(n.cfg.Dir, api.SocketName), TCP: n.cfg.HTTP,
 		MaxFileBytes: n.cfg.MaxFileBytes, Logger: n.log, Fatal: n.fail,
 	})
 	if err != nil {

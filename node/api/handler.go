@@ -92,9 +92,13 @@ func handler(cfg Config) http.Handler {
 		ResponseErrorHandlerFunc: fail,
 	})
 	wire.HandlerWithOptions(strict, wire.StdHTTPServerOptions{BaseRouter: mux, ErrorHandlerFunc: failParameter})
+	mountProofs(mux, cfg.Proofs)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, pattern := mux.Handler(r)
 		route, ok := routes[pattern]
+		if !ok {
+			route, ok = proofRoutes[pattern]
+		}
 		if !ok {
 			unrouted(mux, w, r)
 			return

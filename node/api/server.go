@@ -34,6 +34,7 @@ const SocketName = "tocsin.sock"
 // Config says what to serve, and where.
 type Config struct {
 	Backend      Backend
+	Proofs       Proofs // or nil
 	Socket       string // path of the unix socket; "" for none
 	TCP          string // loopback address; "" for none
 	MaxFileBytes int64  // largest file of a lookup; 0: 4 GiB

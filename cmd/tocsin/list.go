@@ -130,7 +130,7 @@ func (l *listLine) check() error {
 			return spec.Errorf(spec.CodeDuplicate, "the item lists one signal twice")
 		}
 		seen[s.Key()] = true
-		l.opening += 32 + spec.SaltSize + len(s.Type) + len(s.Value)
+		l.opening += 1 + headed(spec.SaltSize) + 2 + headed(len(s.Type)) + headed(len(s.Value)) + 2
 		if !slices.ContainsFunc(item.Counts, func(c spec.Count) bool { return c.Type == s.Type }) {
 			item.Counts = append(item.Counts, spec.Count{Type: s.Type, Count: 1})
 			l.leaf += 8 + len(s.Type)
@@ -147,6 +147,17 @@ func (l *listLine) check() error {
 		return spec.Errorf(spec.CodeTooLarge, "the item has more signals than one proposal takes")
 	}
 	return l.name()
+}
+
+// headed is the size of n bytes with their CBOR head.
+func headed(n int) int {
+	switch {
+	case n < 24:
+		return 1 + n
+	case n < 256:
+		return 2 + n
+	}
+	return 3 + n
 }
 
 // name gives the line its digest.

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// lineOf is a line with n signals of MD5.
+func lineOf(first, n int, text string) string {
+	var signals []string
+	for i := range n {
+		signals = append(signals, fmt.Sprintf(`{"type":"md5","value":"%032x"}`, first+i))
+	}
+	return fmt.Sprintf(`{"labels":["x"],"signals":[%s],"text":%q}`+"\n", strings.Join(signals, ","), text)
+}
+
+// A batch is as large as a proposal can be, and no larger.
+func TestBatchesAreWhatOneProposalTakes(t *testing.T) {
+	for name, c := range map[string]struct {
+		list string
+		want []int // lines of each batch
+	}{
+		"many items":           {strings.Repeat(lineOf(1, 1, ""), 600), []int{256, 256, 88}},
+		"many signals":         {strings.Repeat(lineOf(1, 1000, ""), 3), []int{2, 1}},
+		"as many as there are": {lineOf(1, spec.MaxSignals, "") + lineOf(1, 1, ""), []int{1, 1}},
+		"another text":         {lineOf(1, 1, "a") + lineOf(2, 1, "b") + lineOf(3, 1, "b"), []int{1, 2}},
+	} {
+		lines, batches := newListReader(strings.NewReader(c.list)), []*batch{{}}
+		for {
+			l, err := lines.next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if !batches[len(batches)-1].takes(l) {
+				batches = append(batches, &batch{})
+			}
+			batches[len(batches)-1].add(l)
+		}
+		var got []int
+		for _, b := range batches {
+			got = append(got, len(b.lines))
+			if opened := opening(t, b); opened > b.opening+64 {
+				t.Errorf("%s: an opening of %d bytes was measured as %d", name, opened, b.opening)
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("%s: batches of %v lines, want %v", name, got, c.want)
+		}
+	}
+}
+
+// opening is the size of the opening that a batch takes without its text.
+func opening(t *testing.T, b *batch) int {
+	t.Helper()
+	o := &spec.Opening{}
+	for i, l := range b.lines {
+		for _, w := range l.Signals {
+			s, err := spec.ParseSignal(w.Type, w.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.Signals = append(o.Signals, spec.Opened{Item: i, Signal: s})
+		}
+	}
+	enc, err := o.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(enc)
+}
+
+// A line that is too large is told by its number, and the next one is read.
+func TestALineThatIsTooLarge(t *testing.T) {
+	lines := newListReader(strings.NewReader(strings.Repeat("x", maxLine+1) + "\n" + lineOf(1, 1, "") + lineOf(1, spec.MaxSignals+1, "")))
+	for number, want := range []spec.Code{spec.CodeTooLarge, "", spec.CodeTooLarge} {
+		l, err := lines.next()
+		if spec.CodeOf(err) != want || l == nil || l.number != number+1 {
+			t.Errorf("line %d: %+v, %v, want %q", number+1, l, err, want)
+		}
+	}
+	if _, err := lines.next(); !errors.Is(err, io.EOF) {
+		t.Errorf("after the last line: %v", err)
+	}
+}
+
+// Whatever a line holds, it is taken or refused, and the reader goes on.
+func FuzzListReader(f *testing.F) {
+	f.Add([]byte(lineOf(1, 2, "text") + "\n{}\n[1]\nnull\n"))
+	f.Add([]byte(`{"labels":["x"],"signals":[{"type":"pdq","value":"00","quality":-1}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		lines := newListReader(strings.NewReader(string(data)))
+		for n := 0; ; n++ {
+			l, err := lines.next()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if n > len(data) || err != nil && spec.CodeOf(err) == "" || err == nil && (l.digest == "" || len(l.Signals) == 0) {
+				t.Fatalf("line %d: %+v, %v", n, l, err)
+			}
+		}
+	})
+}

@@ -175,7 +175,7 @@ func (c *checking) key(op *spec.Signed) (spec.PublicKey, error) {
 	}
 	if !found {
 		var former spec.FormerRecord
-		if found, err = c.record(spec.FormerKey(op.Op.Org), &former); err != nil {
+		if _, err := c.record(spec.FormerKey(op.Op.Org), &former); err != nil {
 			return spec.PublicKey{}, err
 		}
 		who = former.Enrolled

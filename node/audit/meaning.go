@@ -32,16 +32,33 @@ func (w *watcher) Append(leaf []byte) error {
 func (w *watcher) explain(g *group, err error) error {
 	at := min(w.n, len(g.leaves)-1) // the operation that was refused
 	meaning := err.Error()
-	for i, b := range g.leaves {
-		if _, perr := spec.ParseLeaf(b); perr != nil {
-			return wrong(g, i, "a leaf that cannot be read: "+perr.Error(), perr)
-		}
+	if err := unreadable(g); err != nil {
+		return err
 	}
 	if w.differs >= 0 {
 		at = min(w.differs, len(g.leaves)-1)
 		meaning = compare(w.derived, g.leaves[at])
 	}
 	return wrong(g, at, describe(g.leaves[at])+": "+meaning, err)
+}
+
+// unreadable names the first leaf of a group that cannot be read, if there is one.
+func unreadable(g *group) error {
+	for i, b := range g.leaves {
+		if _, err := spec.ParseLeaf(b); err != nil {
+			return wrong(g, i, "a leaf that cannot be read: "+err.Error(), err)
+		}
+	}
+	return nil
+}
+
+// unended says what is wrong with leaves at the end that are no whole group.
+func unended(g *group) error {
+	if err := unreadable(g); err != nil {
+		return err
+	}
+	err := spec.Errorf(spec.CodeReplica, "a group of leaves ends with the root of the state")
+	return wrong(g, len(g.leaves)-1, "the dump ends within a group of leaves, where the root of the state is due", err)
 }
 
 func wrong(g *group, i int, meaning string, err error) error {

@@ -188,7 +188,7 @@ func (a *auditing) run(ctx context.Context, d *reader) error {
 // end commits what is left and refuses a dump that goes on.
 func (a *auditing) end(g *group, d *reader) error {
 	if len(g.leaves) != 0 {
-		return spec.Errorf(spec.CodeReplica, "the dump ends within a group of leaves")
+		return unended(g)
 	}
 	if _, err := d.r.ReadByte(); err == nil {
 		return spec.Errorf(spec.CodeMalformed, "something stands behind the end of the dump")

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +18,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tocsin-db/tocsin/node/media"
-	"github.com/tocsin-db/tocsin/node/trial"
 )
 
 func TestMain(m *testing.M) {
@@ -43,35 +41,11 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, params("testdata/script", setup))
 }
 
-// TestConsortium runs scripts against the nodes of three members. They run one
-// after the other on the same consortium.
-func TestConsortium(t *testing.T) {
-	dir, err := os.MkdirTemp("", "tocsin") // a socket's path is short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	c, err := trial.Found(ctx, trial.Options{Dir: dir, Members: 3, Logger: quiet(), Fatal: func(who string, err error) {
-		t.Errorf("the node of %s failed: %v", who, err)
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Stop(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	p := params("testdata/consortium", func(env *testscript.Env) error {
-		for _, m := range c.Members {
-			env.Setenv(strings.ToUpper(m.ID), m.Dir)
-		}
-		return setup(env)
-	})
-	testscript.Run(t, p)
-}
+// Each folder of scripts has three members of its own: scripts run side by side and
+// must not meet each other's cases.
+func TestConsortium(t *testing.T) { onConsortium(t, "testdata/consortium") }
+
+func TestProofs(t *testing.T) { onConsortium(t, "testdata/proofs") }
 
 func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 	return testscript.Params{

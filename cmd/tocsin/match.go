@@ -16,6 +16,7 @@ import (
 	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/api/wire"
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/weburl"
 )
 
 func (p *program) matchCommand() *cli.Command {
@@ -23,9 +24,27 @@ func (p *program) matchCommand() *cli.Command {
 		Name: "match", Usage: "ask the node whether a file or signals are known", ArgsUsage: "FILE",
 		Description: "Ends with 0 when nothing matches, 1 when something does, 2 when not everything could be looked up,\n" +
 			"3 when the node is not ready. The file is hashed in the node and kept nowhere.",
-		Flags:  []cli.Flag{signalFlag("look up a signal instead of a file"), jsonFlag()},
+		Flags: []cli.Flag{
+			signalFlag("look up a signal instead of a file"),
+			&cli.StringSliceFlag{Name: "url", Usage: "look up an `ADDRESS`: its page, the folders above it and its host"}, jsonFlag(),
+		},
 		Action: p.match,
 	}
+}
+
+// withAddresses adds what each address could be listed by: the expressions of
+// spec/weburl.md, hashed.
+func withAddresses(signals, addresses []string) ([]string, error) {
+	for _, a := range addresses {
+		u, err := weburl.Parse(a)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range u.Expressions() {
+			signals = append(signals, "url:"+e.Value())
+		}
+	}
+	return signals, nil
 }
 
 func signalFlag(usage string) cli.Flag {
@@ -33,9 +52,12 @@ func signalFlag(usage string) cli.Flag {
 }
 
 func (p *program) match(c *cli.Context) error {
-	signals := c.StringSlice("signal")
+	signals, err := withAddresses(c.StringSlice("signal"), c.StringSlice("url"))
+	if err != nil {
+		return err
+	}
 	if (c.NArg() == 1) == (len(signals) > 0) || c.NArg() > 1 {
-		return usage("tocsin match takes one file, or --signal TYPE:VALUE")
+		return usage("tocsin match takes one file, --signal TYPE:VALUE or --url ADDRESS")
 	}
 	client, err := connect(c)
 	if err != nil {

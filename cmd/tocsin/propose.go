@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-db/tocsin/node/api/wire"
 	"github.com/tocsin-db/tocsin/node/media"
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/weburl"
 )
 
 func (p *program) proposeCommand() *cli.Command {
@@ -25,6 +26,8 @@ func (p *program) proposeCommand() *cli.Command {
 			&cli.StringFlag{Name: "file", Usage: "propose the items of `LIST`: a line each, {\"labels\": [...], \"signals\": [{\"type\", \"value\", \"quality\"}], \"text\"}"},
 			&cli.BoolFlag{Name: "urgent", Usage: "match provisionally as soon as enough organisations approve, until the case is decided"},
 			signalFlag("one item of the signals that are given so"),
+			&cli.StringFlag{Name: "url", Usage: "one item of an `ADDRESS`"},
+			&cli.StringFlag{Name: "scope", Usage: "list the address as a `SCOPE`: page, folder or host", Value: "page"},
 			jsonFlag(),
 		},
 		Action: p.propose,
@@ -35,8 +38,8 @@ func (p *program) propose(c *cli.Context) error {
 	if c.IsSet("file") {
 		return p.proposeList(c)
 	}
-	if c.NArg() == 0 && len(c.StringSlice("signal")) == 0 {
-		return usage("tocsin propose takes at least one file, or --signal TYPE:VALUE")
+	if c.NArg() == 0 && len(c.StringSlice("signal")) == 0 && c.String("url") == "" {
+		return usage("tocsin propose takes at least one file, --signal TYPE:VALUE or --url ADDRESS")
 	}
 	if len(c.StringSlice("label")) == 0 {
 		return usage("tocsin propose takes at least one --label")
@@ -75,6 +78,14 @@ func (p *program) items(c *cli.Context) ([]wire.ProposalItem, error) {
 			items = append(items, wire.ProposalItem{Labels: labels, Signals: p.proposable(&rec)})
 		}
 	}
+	if a := c.String("url"); a != "" {
+		item, err := addressItem(a, weburl.Scope(c.String("scope")))
+		if err != nil {
+			return nil, err
+		}
+		item.Labels = labels
+		items = append(items, item)
+	}
 	if texts := c.StringSlice("signal"); len(texts) > 0 {
 		item := wire.ProposalItem{Labels: labels}
 		for _, text := range texts {
@@ -91,6 +102,16 @@ func (p *program) items(c *cli.Context) ([]wire.ProposalItem, error) {
 		items = append(items, item)
 	}
 	return items, nil
+}
+
+// addressItem is an address as it is listed: as a page, a folder or a host.
+func addressItem(address string, scope weburl.Scope) (wire.ProposalItem, error) {
+	u, err := weburl.Parse(address)
+	if err != nil {
+		return wire.ProposalItem{}, err
+	}
+	e, err := u.List(scope)
+	return wire.ProposalItem{Signals: []wire.Signal{{Type: "url", Value: e.Value()}}}, err
 }
 
 // proposable leaves out hashes of too poor a quality, which would match what

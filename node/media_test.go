@@ -10,11 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/media"
+	"github.com/tocsin-db/tocsin/node/media/video"
 	"github.com/tocsin-db/tocsin/node/trial"
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/vpdq"
 )
 
 // listFile proposes what is computed of a file and has it approved.
@@ -101,5 +104,30 @@ func TestVideoMatchesThoughItWasReencoded(t *testing.T) {
 	}
 	if got := types(t, ctx, c, other); got != "" {
 		t.Errorf("another video matched by %q", got)
+	}
+}
+
+func TestFramesOfAVideoAreHashedAtTheRateAskedFor(t *testing.T) {
+	if _, err := exec.LookPath("ffmpeg"); err != nil {
+		t.Skip("needs ffmpeg: frames of videos are decoded by it")
+	}
+	file, err := os.ReadFile("media/video/testdata/test-padded-dimensions.mp4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for every, want := range map[time.Duration]int{0: 5, 500 * time.Millisecond: 10, video.AllFrames: 150} {
+		h := media.New(media.Config{Children: 1, FrameEvery: every})
+		rec, err := h.Hash(t.Context(), bytes.NewReader(file), "")
+		h.Close()
+		if err != nil || rec.Err != nil || len(rec.Signals) != 5 {
+			t.Fatalf("every %v: %v, %v, %d signals", every, err, rec.Err, len(rec.Signals))
+		}
+		if s := rec.Signals[3]; s.Type != "video_md5" || s.Value != rec.Signals[1].Value {
+			t.Errorf("every %v: %s is not the MD5 of the bytes", every, s.Type)
+		}
+		frames, err := vpdq.Parse(rec.Signals[4].Value)
+		if err != nil || len(frames) != want {
+			t.Errorf("every %v: %d frames, %v; want %d", every, len(frames), err, want)
+		}
 	}
 }

@@ -12,11 +12,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/tocsin-db/tocsin/node/media"
+	"github.com/tocsin-db/tocsin/node/media/video"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -25,7 +28,9 @@ func (p *program) hashCommand() *cli.Command {
 		Name: "hash", Usage: "compute the signals of files, without a node", ArgsUsage: "FILE...",
 		Description: "Prints the exact hashes of each file and the perceptual ones of what it shows. \"-\" is the standard input.\n" +
 			"Ends with 2 when a file could not be read or decoded; its exact hashes are printed all the same.",
-		Flags:  []cli.Flag{jsonFlag()},
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "frames-per-second", Usage: "hash `N` frames of each second of a video, or all", Value: "1"}, jsonFlag(),
+		},
 		Action: p.hash,
 	}
 }
@@ -54,7 +59,11 @@ func (p *program) hash(c *cli.Context) error {
 	if c.NArg() == 0 {
 		return usage("tocsin hash takes at least one file")
 	}
-	h := media.New(media.Config{Log: slog.New(slog.DiscardHandler)})
+	every, err := frameEvery(c.String("frames-per-second"))
+	if err != nil {
+		return err
+	}
+	h := media.New(media.Config{Log: slog.New(slog.DiscardHandler), FrameEvery: every})
 	defer h.Close()
 	records := p.hashAll(c.Context, h, c.Args().Slice())
 	failed := 0
@@ -71,6 +80,18 @@ func (p *program) hash(c *cli.Context) error {
 		return &exitError{code: exitFailed}
 	}
 	return nil
+}
+
+// frameEvery reads how many frames of a second are hashed.
+func frameEvery(text string) (time.Duration, error) {
+	if text == "all" {
+		return video.AllFrames, nil
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n >= 0.001 && n <= 1000) {
+		return 0, usage("--frames-per-second takes a number from 0.001 to 1000, or all")
+	}
+	return time.Duration(float64(time.Second) / n), nil
 }
 
 // hashAll hashes files side by side and returns their records in order.

@@ -23,6 +23,7 @@ import (
 
 	"github.com/tocsin-db/tocsin/node/media/extract"
 	"github.com/tocsin-db/tocsin/node/media/sandbox"
+	"github.com/tocsin-db/tocsin/node/media/video"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -33,6 +34,7 @@ type Config struct {
 	MaxSide     int           // of one image; 16,384
 	MaxFrames   int           // hashed of an animation; 1,000
 	DecodeBytes int64         // memory for decoded samples; 224 MiB
+	FrameEvery  time.Duration // between hashed frames of a video, or video.AllFrames; one second
 	CPU         time.Duration // processor time of one decoding in a child; 10 s
 	Timeout     time.Duration // wall time of one decoding; 30 s
 	Children    int           // decoding processes at a time; one per processor
@@ -74,12 +76,17 @@ func (c Config) limits() extract.Limits {
 type Hasher struct {
 	conf Config
 	pool *sandbox.Pool // nil: decode in this process
+	// video hashes frames at another rate than the default one, or is nil.
+	video *video.Extractor
 }
 
 // New returns a Hasher. Where child processes cannot be confined it says so in
 // the log and decodes in this process.
 func New(c Config) *Hasher {
 	h := &Hasher{conf: c.withDefaults()}
+	if c.FrameEvery != 0 {
+		h.video = video.New(video.Config{Every: c.FrameEvery})
+	}
 	if !c.InProcess && sandbox.Available() {
 		h.pool = sandbox.NewPool(sandbox.Config{Children: h.conf.Children, Memory: h.conf.DecodeBytes, CPU: h.conf.CPU, Wall: h.conf.Timeout, Log: h.conf.Log})
 	} else if !c.InProcess {
@@ -140,6 +147,13 @@ func (h *Hasher) Hash(ctx context.Context, r io.Reader, name string) (Record, er
 		h.conf.Log.Error("a file could not be kept for its decoder", "cause", in.spool.err)
 		rec.fail(ex.Types(), spec.Errorf(spec.CodeUnavailable, "the file could not be kept for its decoder"))
 		return rec, nil
+	}
+	if rec.Kind == extract.Video {
+		// The MD5 of the bytes again, under the name that lists of videos use.
+		rec.Signals = append(rec.Signals, Signal{Type: "video_md5", Value: rec.Signals[1].Value})
+		if h.video != nil {
+			ex = h.video
+		}
 	}
 	src := extract.Source{File: in.spool.file, Size: in.size, Format: format, Name: name}
 	res, err := h.run(ctx, ex, src)

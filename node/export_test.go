@@ -18,5 +18,8 @@ func (n *Node) ProposeUnchecked(ctx context.Context, sub spec.Submission) (spec.
 	return n.consensus.Submit(ctx, sub)
 }
 
+// FreshnessOf is what answers say of the log that they rest on.
+var FreshnessOf = freshnessOf
+
 // Leads reports whether this node leads.
 func (n *Node) Leads() bool { return n.consensus != nil && n.consensus.IsLeader() }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/node/media"
 	"github.com/tocsin-db/tocsin/spec"
 )
@@ -67,28 +68,35 @@ func (n *Node) lookup(signals, queries []spec.Signal) (api.MatchAnswer, error) {
 		a.Matches = append(a.Matches, api.Match{
 			Entry: h.Entry.Entry, Type: h.Type, Distance: h.Distance, Threshold: h.Threshold,
 			State: spec.StateName(h.Entry.State), Labels: h.Entry.Labels, LogIndex: h.Entry.Since,
+			Final: n.consensus == nil || h.Entry.Since < a.Final,
 		})
 	}
 	return a, nil
 }
 
-// freshness says on which state of the log answers rest. A member is as old as
-// its last contact with the leader; a reader, as the newest final checkpoint.
+// freshness says on which state of the log answers rest.
 func (n *Node) freshness() api.Freshness {
-	f := api.Freshness{Size: n.store.Size(), Age: -1}
-	now := n.cfg.Now()
+	contact := time.Duration(-1)
 	if n.consensus != nil {
-		f.Age = n.consensus.Status().Contact
-	} else if final := n.final.Newest(); final.Size > 0 {
-		f.Age = now.Sub(final.Time)
+		contact = n.consensus.Status().Contact
 	}
-	if f.Age < 0 {
-		var clock spec.Clock
-		if err := readRecord(n.store, spec.ClockKey, &clock); err == nil {
-			f.Age = now.Sub(time.UnixMilli(int64(clock.TimeMS)))
-		}
+	final := n.final.Newest()
+	return freshnessOf(n.store.Size(), final, n.cfg.Now(), n.consensus == nil, contact)
+}
+
+// freshnessOf says how much of a log is final, and how old the newest final
+// checkpoint is. A node that follows holds nothing else than what is final; a
+// member has applied it before. A member whose log was never cosigned, as one that
+// is still empty, is as old as its last contact with the leader, -1 for none.
+func freshnessOf(size uint64, final cosign.Final, now time.Time, follows bool, contact time.Duration) api.Freshness {
+	f := api.Freshness{Size: size, Final: min(size, final.Size), Age: contact}
+	if follows {
+		f.Final = size
 	}
+	if final.Size > 0 {
+		f.Age = max(0, now.Sub(final.Time))
+	}
+	f.Stale = f.Age > staleAfter || f.Age < 0
 	f.Age = max(f.Age, 0)
-	f.Stale = f.Age > staleAfter
 	return f
 }

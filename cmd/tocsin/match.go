@@ -173,13 +173,21 @@ func (p *program) printAnswer(c *cli.Context, a *wire.MatchAnswer) error {
 		if t, ok := spec.SignalTypeOf(m.Type); ok && t.Threshold > 0 {
 			distance = fmt.Sprintf("distance %d of %d", m.Distance, m.Threshold)
 		}
-		rows = append(rows, []string{m.Entry, m.Type, distance, string(m.State), strings.Join(m.Labels, ",")})
+		final := "final"
+		if !m.Final {
+			final = "not final yet"
+		}
+		rows = append(rows, []string{m.Entry, m.Type, distance, string(m.State), final, strings.Join(m.Labels, ",")})
 	}
 	if a.Truncated {
 		rows = append(rows, []string{"…"})
 	}
-	if a.Stale {
-		fmt.Fprintf(p.talk, "tocsin: the answer is stale: the node last knew that it was up to date %d s ago\n", a.AgeMs/1000)
+	if err := p.table(rows); err != nil {
+		return err
 	}
-	return p.table(rows)
+	if a.Stale {
+		fmt.Fprintf(p.talk, "tocsin: the answer is stale: no sequencers that make the log final have said for %d s that it is this one\n", a.AgeMs/1000)
+	}
+	_, err := fmt.Fprintf(p.out, "as of %d leaves of the log, %d final, %d s ago\n", a.Size, a.FinalSize, a.AgeMs/1000)
+	return err
 }

@@ -94,7 +94,7 @@ func (p *program) printStatus(s *statusReport) error {
 		{"organisation", fmt.Sprintf("%s, %s of %s", s.Organisation, s.Role, s.Origin)},
 		{"ready", yes(s.Ready)},
 		{"fresh", fmt.Sprintf("%d ms old, stale: %s", s.AgeMs, yes(s.Stale))},
-		{"log", fmt.Sprintf("%d leaves, time %s, epoch %d", s.Size, day(s.LogTime), s.Epoch)},
+		{"log", fmt.Sprintf("%d leaves, %d final, time %s, epoch %d", s.Size, s.FinalSize, day(s.LogTime), s.Epoch)},
 		{"listed", fmt.Sprintf("%d entries, %d signals", s.Entries, s.Signals)},
 		{"open cases", fmt.Sprint(s.OpenCases)},
 		{"leader", leader},

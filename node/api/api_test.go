@@ -85,8 +85,11 @@ func TestMatchSignals(t *testing.T) {
 		if status != 200 || string(a.Verdict) != c.verdict || !reflect.DeepEqual(a.Unsupported, c.unsupported) {
 			t.Errorf("%s: status %d, %s", name, status, body)
 		}
-		if a.Size != 7 || a.AgeMs != 1500 {
-			t.Errorf("%s: size %d and age %d ms, want 7 and 1500", name, a.Size, a.AgeMs)
+		if a.Size != 7 || a.FinalSize != 3 || a.AgeMs != 1500 {
+			t.Errorf("%s: size %d, final %d and age %d ms, want 7, 3 and 1500", name, a.Size, a.FinalSize, a.AgeMs)
+		}
+		if c.verdict == "match" && (len(a.Matches) != 2 || !a.Matches[0].Final || a.Matches[1].Final || !bytes.Contains(body, []byte(`"final":false`))) {
+			t.Errorf("%s: %s does not say which match is final", name, body)
 		}
 	}
 }

@@ -104,7 +104,8 @@ func (a *MatchAnswer) Verdict() string {
 // Freshness says on which state of the log an answer rests.
 type Freshness struct {
 	Size  uint64        // leaves of the log
-	Age   time.Duration // since the node last knew that it was up to date
+	Final uint64        // of them those that enough sequencers cosigned
+	Age   time.Duration // of the newest final checkpoint
 	Stale bool          // older than this node accepts
 }
 
@@ -117,6 +118,7 @@ type Match struct {
 	State     string // spec.StateName
 	Labels    []string
 	LogIndex  uint64 // of the decision that gave the entry its state
+	Final     bool   // that decision is in the final part of the log
 }
 
 // Unsupported is a signal type that could not be computed or looked up.

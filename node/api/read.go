@@ -138,7 +138,7 @@ func (s *service) Status(ctx context.Context, _ wire.StatusRequestObject) (wire.
 		Raft: st.Raft, Leader: st.Leader, Epoch: int64(st.Epoch), LogTime: st.LogTime.UTC(),
 		Entries: int64(st.Entries), Signals: int64(st.Signals), OpenCases: int64(st.OpenCases), Peers: st.Peers,
 		LiveRoot: st.LiveRoot.String(), RulesRoot: st.RulesRoot.String(),
-		Size: int64(st.Size), AgeMs: st.Age.Milliseconds(), Stale: st.Stale,
+		Size: int64(st.Size), FinalSize: int64(st.Final), AgeMs: st.Age.Milliseconds(), Stale: st.Stale,
 	}, nil
 }
 

@@ -604,9 +604,12 @@ type Made struct {
 // Match defines model for Match.
 type Match struct {
 	// Distance Between the entry's signal and the one looked up
-	Distance int      `json:"distance"`
-	Entry    ID       `json:"entry"`
-	Labels   []string `json:"labels"`
+	Distance int `json:"distance"`
+	Entry    ID  `json:"entry"`
+
+	// Final That decision is in the part of the log that enough sequencers cosigned; always so on a reader
+	Final  bool     `json:"final"`
+	Labels []string `json:"labels"`
 
 	// LogIndex Of the decision that gave the entry its state
 	LogIndex int64      `json:"log_index"`
@@ -621,9 +624,12 @@ type Match struct {
 
 // MatchAnswer defines model for MatchAnswer.
 type MatchAnswer struct {
-	// AgeMs Since the node last knew that it was up to date
-	AgeMs   int64   `json:"age_ms"`
-	Matches []Match `json:"matches"`
+	// AgeMs Of the newest final checkpoint; as many sequencers as make one final cosigned it no longer ago
+	AgeMs int64 `json:"age_ms"`
+
+	// FinalSize Of them those that enough sequencers cosigned
+	FinalSize int64   `json:"final_size"`
+	Matches   []Match `json:"matches"`
 
 	// Signals What was looked up
 	Signals []Signal `json:"signals"`
@@ -908,11 +914,15 @@ type Signal struct {
 
 // Status defines model for Status.
 type Status struct {
+	// AgeMs Of the newest final checkpoint
 	AgeMs int64 `json:"age_ms"`
 
 	// Entries That can match
-	Entries      int64     `json:"entries"`
-	Epoch        int64     `json:"epoch"`
+	Entries int64 `json:"entries"`
+	Epoch   int64 `json:"epoch"`
+
+	// FinalSize Of them those that enough sequencers cosigned
+	FinalSize    int64     `json:"final_size"`
 	Leader       string    `json:"leader,omitempty,omitzero"`
 	LiveRoot     ID        `json:"live_root"`
 	LogTime      time.Time `json:"log_time"`

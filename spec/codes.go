@@ -61,6 +61,7 @@ const (
 	CodeUnavailable Code = "UNAVAILABLE"
 	CodeUnknown     Code = "OUTCOME_UNKNOWN"
 	CodeNotReady    Code = "NOT_READY"
+	CodeStale       Code = "STALE"
 	CodeUnsupported Code = "UNSUPPORTED_MEDIUM"
 	CodeUsage       Code = "USAGE"
 	CodeConfig      Code = "BAD_CONFIG"

@@ -180,7 +180,7 @@ func exitCode(err error) int {
 		return exit.code
 	}
 	switch spec.CodeOf(err) {
-	case spec.CodeNotReady, spec.CodeUnavailable, spec.CodeNotLeader, spec.CodeBusy:
+	case spec.CodeNotReady, spec.CodeStale, spec.CodeUnavailable, spec.CodeNotLeader, spec.CodeBusy:
 		return exitNotReady
 	case spec.CodeDenied, spec.CodeRole, spec.CodeElectorate, spec.CodeNotOpener, spec.CodeBarred:
 		return exitDenied

@@ -83,6 +83,7 @@ var statuses = map[spec.Code]int{
 	spec.CodeNotLeader:   http.StatusServiceUnavailable,
 	spec.CodeUnavailable: http.StatusServiceUnavailable,
 	spec.CodeNotReady:    http.StatusServiceUnavailable,
+	spec.CodeStale:       http.StatusServiceUnavailable,
 	spec.CodeUnknown:     http.StatusGatewayTimeout,
 
 	spec.CodeForked:   http.StatusInternalServerError,

@@ -49,10 +49,8 @@ func (n *Node) MatchFile(ctx context.Context, r io.Reader, name string) (api.Mat
 // lookup answers from this node's own store, as of one state of the log.
 func (n *Node) lookup(signals, queries []spec.Signal) (api.MatchAnswer, error) {
 	a := api.MatchAnswer{Signals: signals}
-	for _, c := range n.Ready(context.Background()) {
-		if !c.OK {
-			return a, spec.Errorf(spec.CodeNotReady, "the node is not ready: %s", c.Reason)
-		}
+	if err := n.mayAnswer(); err != nil {
+		return a, err
 	}
 	a.Freshness = n.freshness()
 	hits, truncated, err := n.store.Lookup(queries)
@@ -72,6 +70,26 @@ func (n *Node) lookup(signals, queries []spec.Signal) (api.MatchAnswer, error) {
 		})
 	}
 	return a, nil
+}
+
+// MatchRows implements api.Backend.
+func (n *Node) MatchRows(_ context.Context, in io.Reader, out io.Writer, about func(api.Freshness)) error {
+	if err := n.mayAnswer(); err != nil {
+		return err
+	}
+	about(n.freshness())
+	_, err := n.store.ListedRows(out, in)
+	return err
+}
+
+// mayAnswer refuses lookups until the node is ready.
+func (n *Node) mayAnswer() error {
+	for _, c := range n.Ready(context.Background()) {
+		if !c.OK {
+			return spec.Errorf(spec.CodeNotReady, "the node is not ready: %s", c.Reason)
+		}
+	}
+	return nil
 }
 
 // freshness says on which state of the log answers rest.

@@ -14,7 +14,6 @@ import (
 
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/spec/tlog"
-	"github.com/tocsin-db/tocsin/storage/exact"
 )
 
 // A database is one opened Pebble directory with what is kept in memory over it.
@@ -29,7 +28,7 @@ type database struct {
 	live    *bucketTree
 	rules   *bucketTree
 	finders map[string]finder // by signal type
-	exact   *exact.Table
+	exact   *listed
 }
 
 // counts are numbers that would cost a scan to find again.
@@ -113,7 +112,7 @@ func loadDatabase(db *pebble.DB, name string, progress func(done, of uint64)) (*
 	if err := errors.Join(getCBOR(db, appliedKey, &a), getCBOR(db, countsKey, &d.counts)); err != nil {
 		return nil, err
 	}
-	d.exact = exact.New(int(min(d.counts.Live, 1<<40)))
+	d.exact = newListed(int(min(d.counts.Live, 1<<40)))
 	d.applied = Applied{a.Index, a.Term, a.Conf, a.ConfIndex}
 	if err := d.loadEdge(); err != nil {
 		return nil, err
@@ -152,7 +151,7 @@ func (d *database) loadLive(progress func(done, of uint64)) error {
 			if err != nil {
 				return spec.Hash{}, err
 			}
-			d.exact.Add((*[32]byte)(&l.k))
+			d.exact.add(l)
 			if a := add[l.Type]; a != nil {
 				if err := a(l.Value); err != nil {
 					return spec.Hash{}, err

@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"fmt"
-	"io"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -91,11 +89,10 @@ func (r *lookup) one(q spec.Signal) error {
 }
 
 func (r *lookup) equal(q spec.Signal, threshold int) error {
-	k := q.Key()
-	if !r.d.exact.Has((*[32]byte)(&k)) {
+	if !r.d.exact.has(q) {
 		return nil
 	}
-	return r.entries(k, func(m spec.LiveMeta) {
+	return r.entries(q.Key(), func(m spec.LiveMeta) {
 		r.hits = append(r.hits, Hit{Type: q.Type, Threshold: threshold, Entry: m})
 	})
 }
@@ -178,39 +175,4 @@ func (r *lookup) answer() ([]Hit, bool) {
 		return hits[:maxHits], true
 	}
 	return hits, r.truncated
-}
-
-// MaxRows bounds the rows of one call of ListedRows.
-const MaxRows = 1 << 20
-
-// ListedRows answers rows of SHA-256 values, 32 bytes each, with a byte each: 1 for
-// a value that is live, 0 for one that is not. It refuses with MALFORMED what does
-// not end with a whole row and with TOO_LARGE more than MaxRows.
-func (s *Store) ListedRows(src io.Reader) (out []byte, err error) {
-	err = s.read(func(d *database) error {
-		rows := make([]byte, 32*1024)
-		keys := make([][32]byte, 0, 1024)
-		for {
-			n, err := io.ReadFull(src, rows)
-			if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-				return fmt.Errorf("reading rows: %w", err)
-			}
-			if n%32 != 0 {
-				return spec.Errorf(spec.CodeMalformed, "rows are 32 bytes each, the last one too")
-			}
-			if len(out)+n/32 > MaxRows {
-				return spec.Errorf(spec.CodeTooLarge, "at most %d rows are answered at once", MaxRows)
-			}
-			keys = keys[:0]
-			for i := 0; i < n; i += 32 {
-				keys = append(keys, spec.Signal{Type: "sha256", Value: rows[i : i+32]}.Key())
-			}
-			out = append(out, make([]byte, len(keys))...)
-			d.exact.HasBatch(keys, out[len(out)-len(keys):])
-			if err != nil {
-				return nil
-			}
-		}
-	})
-	return out, err
 }

@@ -202,11 +202,10 @@ func (s *Store) RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool
 // Listed returns how many live entries list a signal.
 func (s *Store) Listed(q spec.Signal) (n int, err error) {
 	err = s.read(func(d *database) error {
-		k := q.Key()
-		if !d.exact.Has((*[32]byte)(&k)) {
+		if !d.exact.has(q) {
 			return nil
 		}
-		n, err = countUnder(d.pebble, livePrefix(k))
+		n, err = countUnder(d.pebble, livePrefix(q.Key()))
 		return err
 	})
 	return n, err

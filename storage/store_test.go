@@ -495,16 +495,33 @@ func TestRowsAreAnsweredInTheirOrder(t *testing.T) {
 	for i := range 3000 {
 		rows = append(rows, sha(byte(i)).Value...)
 	}
-	out, err := s.ListedRows(bytes.NewReader(rows))
-	if err != nil || len(out) != 3000 {
-		t.Fatalf("%d answers, %v", len(out), err)
+	var answers bytes.Buffer
+	n, err := s.ListedRows(&answers, bytes.NewReader(rows))
+	if err != nil || n != 3000 || answers.Len() != 3000 {
+		t.Fatalf("%d answers, %v", answers.Len(), err)
 	}
-	for i, b := range out {
+	for i, b := range answers.Bytes() {
 		if want := byte(i) == 3 || byte(i) == 200; (b == 1) != want {
 			t.Fatalf("row %d: %d", i, b)
 		}
 	}
-	if _, err := s.ListedRows(bytes.NewReader(rows[:33])); spec.CodeOf(err) != spec.CodeMalformed {
+	if _, err := s.ListedRows(io.Discard, bytes.NewReader(rows[:33])); spec.CodeOf(err) != spec.CodeMalformed {
 		t.Fatalf("a torn row: %v", err)
 	}
+	many := io.LimitReader(repeat{}, 32*MaxRows+1)
+	if n, err := s.ListedRows(io.Discard, many); spec.CodeOf(err) != spec.CodeTooLarge || n > MaxRows {
+		t.Fatalf("more rows than are answered: %d, %v", n, err)
+	}
+	change(t, s, 2, func(tx *Tx) error {
+		return tx.List(newAddition(1, sha(3), sha(200)).listing(spec.StateRetracted, true))
+	})
+	answers.Reset()
+	if _, err = s.ListedRows(&answers, bytes.NewReader(sha(3).Value)); err != nil || answers.Bytes()[0] != 0 {
+		t.Fatalf("a retracted value: %v, %v", answers.Bytes(), err)
+	}
 }
+
+// repeat yields zeros without end.
+type repeat struct{}
+
+func (repeat) Read(p []byte) (int, error) { return len(p), nil }

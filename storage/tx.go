@@ -99,13 +99,13 @@ func (t *Tx) publish(a Applied) error {
 		if listed {
 			continue // by another entry
 		}
-		d.exact.Remove((*[32]byte)(&l.k))
+		d.exact.remove(l)
 		if f := d.finders[l.Type]; f != nil {
 			f.remove(l.Value)
 		}
 	}
 	for _, l := range t.added {
-		d.exact.Add((*[32]byte)(&l.k))
+		d.exact.add(l)
 		if f := d.finders[l.Type]; f != nil {
 			if err := f.add(l.Value); err != nil {
 				return fmt.Errorf("adding to the index of %s: %w", l.Type, err)
@@ -157,7 +157,7 @@ func (t *Tx) RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool) e
 // Listed returns how many live entries list a signal, as changed so far.
 func (t *Tx) Listed(s spec.Signal) (int, error) {
 	k := s.Key()
-	if _, touched := t.touched[k]; !touched && !t.d.exact.Has((*[32]byte)(&k)) {
+	if _, touched := t.touched[k]; !touched && !t.d.exact.has(s) {
 		return 0, nil
 	}
 	return countUnder(t.batch, livePrefix(k))

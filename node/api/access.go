@@ -30,6 +30,7 @@ const (
 	noBody     int64 = 0
 	fileBody   int64 = -1
 	streamBody int64 = -2
+	rowsBody   int64 = -3
 
 	smallBody = 64 << 10 // a vote, a dispute, an invitation
 	largeBody = 4 << 20  // signals of a query or of a proposal, a taxonomy
@@ -39,6 +40,7 @@ const (
 var routes = map[string]route{
 	"POST /v1/match":       {socketDoor | tcpDoor, fileBody},
 	"POST /v1/match:batch": {socketDoor | tcpDoor, streamBody},
+	"POST /v1/match:rows":  {socketDoor | tcpDoor, rowsBody},
 	"GET /livez":           {socketDoor | tcpDoor, noBody},
 	"GET /readyz":          {socketDoor | tcpDoor, noBody},
 

@@ -23,6 +23,12 @@ type Backend interface {
 	// caller's and may be empty. r enforces the size limit.
 	MatchFile(ctx context.Context, r io.Reader, name string) (MatchAnswer, error)
 
+	// MatchRows reads rows of 32 bytes, each a SHA-256, until in ends and writes a
+	// byte to out for each, in their order: 1 for a listed value, 0 for another. It
+	// calls about once, before it reads. It fails with MALFORMED where in ends
+	// within a row and with TOO_LARGE beyond MaxRows.
+	MatchRows(ctx context.Context, in io.Reader, out io.Writer, about func(Freshness)) error
+
 	// Propose, Vote and Dispute sign an operation of this organisation, submit
 	// it and return its id once it is applied here. That of a proposal and of a
 	// dispute is the id of the case that it opened. OUTCOME_UNKNOWN means that

@@ -56,6 +56,33 @@ func (f *fake) Match(_ context.Context, signals []spec.Signal) (MatchAnswer, err
 	return a, f.called("Match", signals)
 }
 
+// MatchRows answers row by row, as they come.
+func (f *fake) MatchRows(_ context.Context, in io.Reader, out io.Writer, about func(Freshness)) error {
+	if err := f.called("MatchRows", nil); err != nil {
+		return err
+	}
+	about(Freshness{Size: 7, Age: 1500 * time.Millisecond, Final: 5})
+	for {
+		var row spec.Hash
+		n, err := io.ReadFull(in, row[:])
+		switch {
+		case err == io.EOF:
+			return nil
+		case n > 0 && err == io.ErrUnexpectedEOF:
+			return spec.Errorf(spec.CodeMalformed, "a torn row")
+		case err != nil:
+			return err
+		}
+		listed := byte(0)
+		if row == f.listed {
+			listed = 1
+		}
+		if _, err := out.Write([]byte{listed}); err != nil {
+			return err
+		}
+	}
+}
+
 // MatchFile knows pictures by their first byte alone.
 func (f *fake) MatchFile(ctx context.Context, r io.Reader, name string) (MatchAnswer, error) {
 	data, err := io.ReadAll(r)

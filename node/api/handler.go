@@ -138,6 +138,7 @@ func unrouted(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 var bodyTypes = map[int64][]string{
 	fileBody:   {"application/json", "application/octet-stream", "multipart/form-data"},
 	streamBody: {"application/x-ndjson"},
+	rowsBody:   {"application/octet-stream"},
 	largeBody:  {"application/json"},
 	smallBody:  {"application/json"},
 }
@@ -157,6 +158,8 @@ func bound(w http.ResponseWriter, r *http.Request, route route, maxFile int64) e
 	switch {
 	case limit == streamBody:
 		return nil
+	case limit == rowsBody:
+		return boundRows(w, r)
 	case limit == fileBody && kind == "application/json":
 		limit = largeBody
 	case limit == fileBody && kind == "multipart/form-data":

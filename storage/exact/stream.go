@@ -6,38 +6,50 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // ErrTornRow says that the last row of a stream was shorter than 32 bytes.
 var ErrTornRow = errors.New("the stream of keys does not end at a row of 32 bytes")
 
-const streamRows = 2048
+// streamRows is how many rows are answered at once: enough for the batch to wait
+// for memory together, few enough that the rows stay in the processor's cache.
+const streamRows = 1024
 
-// Stream reads keys of 32 bytes from src until it ends and then writes one byte
-// to dst for each, in their order: 1 for a listed key, 0 for another. Nothing
-// is written before src has ended, as HTTP/1 wants it; until then a byte is
-// kept for every 32 received, and the caller bounds how many those may be. It
-// returns how many keys were answered. The error is ErrTornRow when src ends
-// within a key, and otherwise what reading or writing gave.
+type streamBuffer struct {
+	rows [32 * streamRows]byte
+	out  [streamRows]byte
+}
+
+var streamBuffers = sync.Pool{New: func() any { return new(streamBuffer) }}
+
+// Stream reads keys of 32 bytes from src until it ends and writes one byte to dst
+// for each, in their order: 1 for a listed key, 0 for another. Answers are written
+// while keys still come, in pieces of at most streamRows; the memory it takes does
+// not depend on how many come, and the caller bounds that. It returns how many keys
+// were answered. The error is ErrTornRow when src ends within a key, and otherwise
+// what reading or writing gave; the whole keys before it were answered.
 func (t *Table) Stream(dst io.Writer, src io.Reader) (answered int64, err error) {
-	rows := make([]byte, 32*streamRows)
-	var out []byte
+	b := streamBuffers.Get().(*streamBuffer)
+	defer streamBuffers.Put(b)
 	for {
-		n, err := io.ReadFull(src, rows)
-		k := n / 32
-		out = append(out, make([]byte, k)...)
-		t.HasRows(rows[:32*k], out[len(out)-k:])
+		n, err := io.ReadFull(src, b.rows[:])
+		out := b.out[:n/32]
+		t.HasRows(b.rows[:32*len(out)], out)
+		if len(out) > 0 {
+			if _, err := dst.Write(out); err != nil {
+				return answered, fmt.Errorf("writing answers: %w", err)
+			}
+			answered += int64(len(out))
+		}
 		switch {
 		case err == nil:
-			continue
 		case err != io.EOF && err != io.ErrUnexpectedEOF:
-			return 0, fmt.Errorf("reading keys: %w", err)
+			return answered, fmt.Errorf("reading keys: %w", err)
 		case n%32 != 0:
-			return 0, ErrTornRow
+			return answered, ErrTornRow
+		default:
+			return answered, nil
 		}
-		if _, err := dst.Write(out); err != nil {
-			return 0, fmt.Errorf("writing answers: %w", err)
-		}
-		return int64(len(out)), nil
 	}
 }

@@ -1349,6 +1349,22 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/match:batch (the `MatchBatch` operationId).
 	MatchBatchWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// MatchRowsWithBody Ask of many SHA-256 values at once whether they are listed
+	//
+	// The body is rows of 32 bytes, each a SHA-256 in binary; the answer is one byte for each
+	// row, in their order: 0 not listed, 1 listed. It answers by equality alone and says
+	// nothing of the entries: `/v1/match` does, for the few values that are listed. A value
+	// counts as listed until the log says that its entry is over.
+	//
+	// At most 1,048,576 rows are answered. When the body's length is known beforehand,
+	// answers are sent while rows still come; otherwise once all of them have come. A body
+	// that does not end with a whole row is refused with MALFORMED.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/match:rows (the `MatchRows` operationId).
+	MatchRowsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListMembers List every enrolled organisation
 	//
 	// Corresponds with GET /v1/members (the `ListMembers` operationId).
@@ -1818,6 +1834,32 @@ func (c *Client) Match(ctx context.Context, body MatchJSONRequestBody, reqEditor
 // Corresponds with POST /v1/match:batch (the `MatchBatch` operationId).
 func (c *Client) MatchBatchWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewMatchBatchRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// MatchRowsWithBody Ask of many SHA-256 values at once whether they are listed
+//
+// The body is rows of 32 bytes, each a SHA-256 in binary; the answer is one byte for each
+// row, in their order: 0 not listed, 1 listed. It answers by equality alone and says
+// nothing of the entries: `/v1/match` does, for the few values that are listed. A value
+// counts as listed until the log says that its entry is over.
+//
+// At most 1,048,576 rows are answered. When the body's length is known beforehand,
+// answers are sent while rows still come; otherwise once all of them have come. A body
+// that does not end with a whole row is refused with MALFORMED.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/match:rows (the `MatchRows` operationId).
+func (c *Client) MatchRowsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMatchRowsRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2785,6 +2827,35 @@ func NewMatchBatchRequestWithBody(server string, contentType string, body io.Rea
 	return req, nil
 }
 
+// NewMatchRowsRequestWithBody constructs an http.Request for the MatchRows method, with any body, and a specified content type
+func NewMatchRowsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/match:rows")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListMembersRequest constructs an http.Request for the ListMembers method
 func NewListMembersRequest(server string) (*http.Request, error) {
 	var err error
@@ -3396,6 +3467,22 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/match:batch (the `MatchBatch` operationId).
 	MatchBatchWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*MatchBatchResponse, error)
+
+	// MatchRowsWithBodyWithResponse Ask of many SHA-256 values at once whether they are listed
+	//
+	// The body is rows of 32 bytes, each a SHA-256 in binary; the answer is one byte for each
+	// row, in their order: 0 not listed, 1 listed. It answers by equality alone and says
+	// nothing of the entries: `/v1/match` does, for the few values that are listed. A value
+	// counts as listed until the log says that its entry is over.
+	//
+	// At most 1,048,576 rows are answered. When the body's length is known beforehand,
+	// answers are sent while rows still come; otherwise once all of them have come. A body
+	// that does not end with a whole row is refused with MALFORMED.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/match:rows (the `MatchRows` operationId).
+	MatchRowsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*MatchRowsResponse, error)
 
 	// ListMembersWithResponse List every enrolled organisation
 	//
@@ -4230,6 +4317,57 @@ func (r MatchBatchResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r MatchBatchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// MatchRowsResponse200Headers the declared response headers of an HTTP 200 response for MatchRows
+type MatchRowsResponse200Headers struct {
+	TocsinLogAgeMs int64
+	TocsinLogFinal int64
+	TocsinLogSize  int64
+	TocsinLogStale bool
+}
+
+type MatchRowsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *MatchRowsResponse200Headers
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r MatchRowsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r MatchRowsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r MatchRowsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r MatchRowsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r MatchRowsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5140,6 +5278,28 @@ func (c *ClientWithResponses) MatchBatchWithBodyWithResponse(ctx context.Context
 	return ParseMatchBatchResponse(rsp)
 }
 
+// MatchRowsWithBodyWithResponse Ask of many SHA-256 values at once whether they are listed
+//
+// The body is rows of 32 bytes, each a SHA-256 in binary; the answer is one byte for each
+// row, in their order: 0 not listed, 1 listed. It answers by equality alone and says
+// nothing of the entries: `/v1/match` does, for the few values that are listed. A value
+// counts as listed until the log says that its entry is over.
+//
+// At most 1,048,576 rows are answered. When the body's length is known beforehand,
+// answers are sent while rows still come; otherwise once all of them have come. A body
+// that does not end with a whole row is refused with MALFORMED.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/match:rows (the `MatchRows` operationId).
+func (c *ClientWithResponses) MatchRowsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*MatchRowsResponse, error) {
+	rsp, err := c.MatchRowsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseMatchRowsResponse(rsp)
+}
+
 // ListMembersWithResponse List every enrolled organisation
 //
 // Returns a wrapper object for the known response body format(s).
@@ -5900,6 +6060,66 @@ func ParseMatchBatchResponse(rsp *http.Response) (*MatchBatchResponse, error) {
 	return response, nil
 }
 
+// ParseMatchRowsResponse parses an HTTP response from a MatchRowsWithResponse call
+func ParseMatchRowsResponse(rsp *http.Response) (*MatchRowsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &MatchRowsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers MatchRowsResponse200Headers
+		if values := rsp.Header.Values("Tocsin-Log-Age-Ms"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Log-Age-Ms", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.TocsinLogAgeMs = value
+		}
+		if values := rsp.Header.Values("Tocsin-Log-Final"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Log-Final", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.TocsinLogFinal = value
+		}
+		if values := rsp.Header.Values("Tocsin-Log-Size"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Log-Size", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.TocsinLogSize = value
+		}
+		if values := rsp.Header.Values("Tocsin-Log-Stale"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Log-Stale", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinLogStale = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseListMembersResponse parses an HTTP response from a ListMembersWithResponse call
 func ParseListMembersResponse(rsp *http.Response) (*ListMembersResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -6418,6 +6638,9 @@ type ServerInterface interface {
 	// MatchBatch Look up many lines of signals on one connection
 	// (POST /v1/match:batch)
 	MatchBatch(w http.ResponseWriter, r *http.Request)
+	// MatchRows Ask of many SHA-256 values at once whether they are listed
+	// (POST /v1/match:rows)
+	MatchRows(w http.ResponseWriter, r *http.Request)
 	// ListMembers List every enrolled organisation
 	// (GET /v1/members)
 	ListMembers(w http.ResponseWriter, r *http.Request)
@@ -6878,6 +7101,20 @@ func (siw *ServerInterfaceWrapper) MatchBatch(w http.ResponseWriter, r *http.Req
 	handler.ServeHTTP(w, r)
 }
 
+// MatchRows operation middleware
+func (siw *ServerInterfaceWrapper) MatchRows(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.MatchRows(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListMembers operation middleware
 func (siw *ServerInterfaceWrapper) ListMembers(w http.ResponseWriter, r *http.Request) {
 
@@ -7168,6 +7405,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/match", wrapper.Match)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/match:batch", wrapper.MatchBatch)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/match:rows", wrapper.MatchRows)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/proposals", wrapper.Propose)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/votes", wrapper.Vote)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/disputes", wrapper.Dispute)
@@ -7802,6 +8040,63 @@ func (response MatchBatchdefaultApplicationProblemPlusJSONResponse) VisitMatchBa
 	return err
 }
 
+type MatchRowsRequestObject struct {
+	Body io.Reader
+}
+
+type MatchRowsResponseObject interface {
+	VisitMatchRowsResponse(w http.ResponseWriter) error
+}
+
+type MatchRows200ResponseHeaders struct {
+	TocsinLogAgeMs int64
+	TocsinLogFinal int64
+	TocsinLogSize  int64
+	TocsinLogStale bool
+}
+
+type MatchRows200ApplicationOctetStreamResponse struct {
+	Body          io.Reader
+	Headers       MatchRows200ResponseHeaders
+	ContentLength int64
+}
+
+func (response MatchRows200ApplicationOctetStreamResponse) VisitMatchRowsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Tocsin-Log-Age-Ms", fmt.Sprint(response.Headers.TocsinLogAgeMs))
+	w.Header().Set("Tocsin-Log-Final", fmt.Sprint(response.Headers.TocsinLogFinal))
+	w.Header().Set("Tocsin-Log-Size", fmt.Sprint(response.Headers.TocsinLogSize))
+	w.Header().Set("Tocsin-Log-Stale", fmt.Sprint(response.Headers.TocsinLogStale))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type MatchRowsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response MatchRowsdefaultApplicationProblemPlusJSONResponse) VisitMatchRowsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListMembersRequestObject struct {
 }
 
@@ -8314,6 +8609,9 @@ type StrictServerInterface interface {
 	// MatchBatch Look up many lines of signals on one connection
 	// (POST /v1/match:batch)
 	MatchBatch(ctx context.Context, request MatchBatchRequestObject) (MatchBatchResponseObject, error)
+	// MatchRows Ask of many SHA-256 values at once whether they are listed
+	// (POST /v1/match:rows)
+	MatchRows(ctx context.Context, request MatchRowsRequestObject) (MatchRowsResponseObject, error)
 	// ListMembers List every enrolled organisation
 	// (GET /v1/members)
 	ListMembers(ctx context.Context, request ListMembersRequestObject) (ListMembersResponseObject, error)
@@ -8791,6 +9089,32 @@ func (sh *strictHandler) MatchBatch(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(MatchBatchResponseObject); ok {
 		if err := validResponse.VisitMatchBatchResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// MatchRows operation middleware
+func (sh *strictHandler) MatchRows(w http.ResponseWriter, r *http.Request) {
+	var request MatchRowsRequestObject
+
+	request.Body = r.Body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.MatchRows(ctx, request.(MatchRowsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "MatchRows")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(MatchRowsResponseObject); ok {
+		if err := validResponse.VisitMatchRowsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

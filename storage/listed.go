@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"errors"
+	"io"
+
+	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/storage/exact"
+)
+
+// typeDigest is the signal type whose values are asked for by the million.
+const typeDigest = "sha256"
+
+// listed says from memory whether any entry lists exactly a signal. SHA-256 values
+// stand in a table of their own under themselves, all others under their keys:
+// hashing a value into its key takes several times as long as looking it up.
+type listed struct {
+	digests *exact.Table
+	others  *exact.Table
+}
+
+func newListed(hint int) *listed { return &listed{exact.New(hint / 2), exact.New(hint / 2)} }
+
+func (t *listed) add(l *liveSignal) {
+	if l.Type == typeDigest {
+		t.digests.Add((*[32]byte)(l.Value))
+	} else {
+		t.others.Add((*[32]byte)(&l.k))
+	}
+}
+
+func (t *listed) remove(l *liveSignal) {
+	if l.Type == typeDigest {
+		t.digests.Remove((*[32]byte)(l.Value))
+	} else {
+		t.others.Remove((*[32]byte)(&l.k))
+	}
+}
+
+// has is asked with signals that were checked.
+func (t *listed) has(s spec.Signal) bool {
+	if s.Type == typeDigest && len(s.Value) == 32 {
+		return t.digests.Has((*[32]byte)(s.Value))
+	}
+	k := s.Key()
+	return t.others.Has((*[32]byte)(&k))
+}
+
+// MaxRows bounds the rows of one call of ListedRows.
+const MaxRows = 1 << 20
+
+// ListedRows reads rows of SHA-256 values, 32 bytes each, until src ends and writes
+// a byte to dst for each, in their order: 1 for a value that is live, 0 for one that
+// is not. Answers are written while rows still come. It returns how many were
+// answered, and refuses with MALFORMED what does not end with a whole row and with
+// TOO_LARGE more than MaxRows.
+func (s *Store) ListedRows(dst io.Writer, src io.Reader) (answered int64, err error) {
+	err = s.read(func(d *database) error {
+		limited := &io.LimitedReader{R: src, N: 32*MaxRows + 1}
+		answered, err = d.exact.digests.Stream(dst, limited)
+		switch {
+		case limited.N == 0:
+			return spec.Errorf(spec.CodeTooLarge, "at most %d rows are answered at once", MaxRows)
+		case errors.Is(err, exact.ErrTornRow):
+			return spec.Errorf(spec.CodeMalformed, "rows are 32 bytes each, the last one too")
+		}
+		return err
+	})
+	return answered, err
+}

@@ -42,6 +42,9 @@ func failed(op string, err error) *Fault {
 	if errors.As(err, &f) {
 		return &Fault{Exit: f.Exit, Op: op, Err: err}
 	}
+	if spec.CodeOf(err) == spec.CodeCorrupt {
+		return &Fault{Exit: ExitCorrupt, Op: op, Err: err}
+	}
 	return &Fault{Exit: ExitIO, Op: op, Err: err}
 }
 

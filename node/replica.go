@@ -106,7 +106,7 @@ func (r *replica) ApplyGroup(cmds []consensus.Command, upto consensus.Applied) (
 	out := make([][]spec.Outcome, len(cmds))
 	for i, e := range entries {
 		if out[i], err = governance.ApplyEntry(tx, e.stamp, e.submissions); err != nil {
-			return nil, err
+			return nil, firstOf(r.store.Damage(), err)
 		}
 	}
 	if err := tx.Commit(storage.Applied(upto)); err != nil {

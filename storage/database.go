@@ -59,6 +59,7 @@ func openPebble(dir string, o *Options, create bool) (*pebble.DB, error) {
 		MemTableSize:                16 << 20,
 		MemTableStopWritesThreshold: 4,
 		Logger:                      pebbleLogger{o.Logger, o.Fatal},
+		EventListener:               &pebble.EventListener{DataCorruption: o.damage.found},
 	}
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -167,7 +168,7 @@ func (d *database) loadLive(progress func(done, of uint64)) error {
 		return err
 	}
 	if n != d.counts.Live {
-		return spec.Errorf(spec.CodeCorrupt, "the database holds %d live signals where %d were written", n, d.counts.Live)
+		return d.nameDamage(spec.Errorf(spec.CodeCorrupt, "the database holds %d live signals where %d were written", n, d.counts.Live))
 	}
 	return finish()
 }
@@ -217,12 +218,15 @@ func (d *database) eachBucket(t *bucketTree, table byte, put func(uint32, spec.H
 		}
 		h, err := leaf(key, it.Value())
 		if err != nil {
-			return err
+			return t.wrong(table, bucket, notAsWritten, err)
 		}
 		leaves = append(leaves, h)
 	}
+	if err := it.Error(); err != nil {
+		return d.nameDamage(spec.Errorf(spec.CodeCorrupt, "the state cannot be read: %w", err))
+	}
 	flush()
-	return it.Error()
+	return nil
 }
 
 // loadRules fills the tree of the rules' records from their leaves, and checks
@@ -246,7 +250,7 @@ func (d *database) loadRules() error {
 		return true
 	})
 	if err == nil && leaves != records {
-		err = spec.Errorf(spec.CodeCorrupt, "the records of the rules are not those that were written")
+		err = d.nameDamage(spec.Errorf(spec.CodeCorrupt, "the records of the rules are not those that were written"))
 	}
 	return err
 }
@@ -266,7 +270,7 @@ func (d *database) checkRoots() error {
 	}
 	s := leaf.StateRoot
 	if d.counts.Withheld == 0 && s.LiveRoot != d.live.root() || s.RulesRoot != d.rules.root() {
-		return spec.Errorf(spec.CodeCorrupt, "the state does not hash to its root in the log")
+		return d.nameDamage(spec.Errorf(spec.CodeCorrupt, "the state does not hash to its root in the log"))
 	}
 	return nil
 }

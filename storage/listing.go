@@ -86,11 +86,21 @@ func (t *Tx) listOne(o *spec.Opened, entry spec.Hash, meta []byte, live bool) er
 		C: o.Commitment(), Meta: meta, k: o.Signal.Key(), entry: entry,
 	}
 	key := liveKey(s.k, entry)
+	bucket := t.d.live.bucketOf(s.k)
 	before, err := get(t.batch, key)
 	if err != nil {
-		return err
+		return t.s.damaged(t.d.live.wrong(tableLive, bucket, notReadable, err))
 	}
-	t.dirty[0][t.d.live.bucketOf(s.k)] = struct{}{}
+	var replaced *spec.Hash
+	if before != nil {
+		h, err := liveLeaf(key, before)
+		if err != nil {
+			return t.s.damaged(t.d.live.wrong(tableLive, bucket, notAsWritten, err))
+		}
+		replaced = &h
+	}
+	t.formers.remember(bucket, key, replaced)
+	t.dirty[0][bucket] = struct{}{}
 	switch {
 	case live:
 		t.touched[s.k] = struct{}{}

@@ -28,6 +28,7 @@ type Options struct {
 	CacheBytes int64                 // of Pebble's block cache; 0: 64 MiB
 	Progress   func(done, of uint64) // live signals loaded while opening, or nil
 	cache      *pebble.Cache
+	damage     *spotter
 }
 
 // Applied says how far a replica is in the raft log, and the raft configuration
@@ -46,11 +47,12 @@ type Store struct {
 	opts    Options
 	purging sync.Mutex   // held by Purge, and by what ends the database
 	writer  sync.Mutex   // held from Begin to Commit or Drop, and by Import
-	mu      sync.RWMutex // guards db, head, changed and closed; never held while anything is read
+	mu      sync.RWMutex // guards db, head, changed, closed and damage; never held while anything is read
 	db      *database
 	head    Head
 	changed chan struct{} // closed and replaced at every commit
 	closed  bool
+	damage  *BucketError // the first that was found
 }
 
 // A Head is the end of the log.
@@ -69,7 +71,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 64 << 20
 	}
-	o.cache = pebble.NewCache(o.CacheBytes)
+	o.cache, o.damage = pebble.NewCache(o.CacheBytes), &spotter{log: o.Logger}
 	s := &Store{dir: dir, opts: o, changed: make(chan struct{})}
 	if err := makeDir(o.FS, dir); err != nil {
 		return nil, fmt.Errorf("creating the store's directory: %w", err)
@@ -82,6 +84,7 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s.head = s.db.head()
+	o.damage.watch(s)
 	if fresh {
 		if err := s.setCurrent(name); err != nil {
 			return nil, err

@@ -24,6 +24,7 @@ type Tx struct {
 	edge    tlog.Edge
 	counts  counts
 	dirty   [2]map[uint32]struct{} // buckets of the live tree and of the rules' tree
+	formers formers                // what changes in dirty buckets of the live tree replaced
 	added   []*liveSignal
 	removed []*liveSignal
 	touched map[spec.Hash]struct{} // keys of signals that became live
@@ -44,7 +45,7 @@ func (s *Store) Begin() (*Tx, error) {
 	}
 	return &Tx{
 		s: s, d: s.db, batch: s.db.pebble.NewIndexedBatch(), edge: s.db.edge.Clone(), counts: s.db.counts,
-		dirty: [2]map[uint32]struct{}{{}, {}}, touched: map[spec.Hash]struct{}{},
+		dirty: [2]map[uint32]struct{}{{}, {}}, formers: formers{}, touched: map[spec.Hash]struct{}{},
 	}, nil
 }
 
@@ -203,26 +204,20 @@ func (t *Tx) Put(key, value []byte) error {
 
 // Roots commits to the state as changed so far.
 func (t *Tx) Roots() (spec.Roots, error) {
-	err := t.rehash(t.d.live, tableLive, t.dirty[0], func(key, value []byte) (spec.Hash, error) {
-		l, err := parseLive(key, value)
-		if err != nil {
-			return spec.Hash{}, err
-		}
-		return spec.LiveLeaf(l.k, l.C, l.Meta), nil
-	})
+	err := t.rehash(t.d.live, tableLive, t.dirty[0], liveLeaf)
 	if err != nil {
 		return spec.Roots{}, err
 	}
-	err = t.rehash(t.d.rules, tableRuleLeaf, t.dirty[1], func(_, value []byte) (spec.Hash, error) {
-		return spec.Hash(value), nil
-	})
+	err = t.rehash(t.d.rules, tableRuleLeaf, t.dirty[1], ruleLeaf)
 	return spec.Roots{
 		Live: t.d.live.root(), LiveCount: t.counts.Live + t.counts.Withheld,
 		Rules: t.d.rules.root(), LiveKnown: t.counts.Withheld == 0,
 	}, err
 }
 
-// rehash computes the roots of changed buckets again.
+// rehash computes the roots of changed buckets again. Of the live tree it first
+// checks that what a bucket held before is what its root was made from, so that
+// damage never enters a root: such a bucket is named with a *BucketError.
 func (t *Tx) rehash(tree *bucketTree, table byte, dirty map[uint32]struct{}, leaf func(key, value []byte) (spec.Hash, error)) error {
 	if len(dirty) == 0 {
 		return nil
@@ -235,17 +230,28 @@ func (t *Tx) rehash(tree *bucketTree, table byte, dirty map[uint32]struct{}, lea
 	var leaves []spec.Hash
 	for _, b := range sortedKeys(dirty) {
 		leaves = leaves[:0]
+		old := t.formers.before(b)
 		for it.SeekGE(bucketKey(table, tree.begin(b))); it.Valid() && tree.bucketOf(spec.Hash(it.Key()[1:33])) == b; it.Next() {
 			h, err := leaf(it.Key(), it.Value())
 			if err != nil {
-				return err
+				return t.s.damaged(tree.wrong(table, b, notAsWritten, err))
 			}
 			leaves = append(leaves, h)
+			if table == tableLive {
+				old.next(it.Key(), h)
+			}
+		}
+		if err := it.Error(); err != nil {
+			return t.s.damaged(tree.wrong(table, b, notReadable, err))
+		}
+		if table == tableLive && old.root() != tree.nodes[uint32(1)<<tree.bits+b] {
+			return t.s.damaged(tree.wrong(table, b, notAsWritten, nil))
 		}
 		tree.set(b, spec.TreeRoot(leaves))
 		delete(dirty, b)
+		delete(t.formers, b)
 	}
-	return it.Error()
+	return nil
 }
 
 func sortedKeys(m map[uint32]struct{}) []uint32 {

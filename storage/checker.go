@@ -304,7 +304,7 @@ func (c *checker) deriveOne(e *spec.Entry, into []multiset) error {
 		if s.Erased || off[i] {
 			continue
 		}
-		l := liveSignal{Type: s.Signal.Type, Value: s.Signal.Value, Quality: uint64(s.Signal.Quality), C: s.Commitment(), Meta: meta}
+		l := liveSignal{Type: s.Signal.Type, Value: s.Signal.Value, Quality: uint64(s.Signal.Quality), C: s.Commitment(), Meta: meta, Salt: s.Salt, Item: uint64(s.Item)}
 		b, err := spec.Encode(&l)
 		if err != nil {
 			return err

@@ -10,7 +10,7 @@ import (
 
 // SchemaVersion is the version of the key layout below. A store of another
 // version is refused.
-const SchemaVersion = 1
+const SchemaVersion = 2
 
 // The first byte of a key says what stands under it. Numbers are big-endian, so
 // that keys sort as their numbers do.
@@ -24,12 +24,14 @@ const (
 	tableOpening    byte = 0x06 // operation id → opening
 	tableOperations byte = 0x07 // operation id → index of its leaf
 	tableWithheld   byte = 0x08 // entry id → number of its live signals whose value is not here
+	tableUnopened   byte = 0x09 // entry id ‖ first eight bytes of k → signals of entries that came with a snapshot (unopened.go)
 )
 
 var (
 	schemaKey  = []byte{tableMeta, 's'}
 	appliedKey = []byte{tableMeta, 'a'}
 	countsKey  = []byte{tableMeta, 'c'}
+	firstKey   = []byte{tableMeta, 'f'} // size of the snapshot that the log here begins at, absent: 0
 )
 
 func recordKey(key []byte) []byte { return append([]byte{tableRecord}, key...) }

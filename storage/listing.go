@@ -83,7 +83,7 @@ func (t *Tx) List(l spec.Listing) error {
 func (t *Tx) listOne(o *spec.Opened, entry spec.Hash, meta []byte, live bool) error {
 	s := &liveSignal{
 		Type: o.Signal.Type, Value: o.Signal.Value, Quality: uint64(o.Signal.Quality),
-		C: o.Commitment(), Meta: meta, k: o.Signal.Key(), entry: entry,
+		C: o.Commitment(), Meta: meta, Salt: o.Salt, Item: uint64(o.Item), k: o.Signal.Key(), entry: entry,
 	}
 	key := liveKey(s.k, entry)
 	bucket := t.d.live.bucketOf(s.k)

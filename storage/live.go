@@ -14,6 +14,8 @@ type liveSignal struct {
 	Quality uint64
 	C       spec.Hash // its commitment in the proposal
 	Meta    []byte    // encoded spec.LiveMeta
+	Salt    [spec.SaltSize]byte
+	Item    uint64 // in the proposal; with the salt, what C opens to
 
 	k, entry spec.Hash // from the key
 }

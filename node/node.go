@@ -36,6 +36,8 @@ type Config struct {
 	Peers        map[string][]string // addresses by organisation, beside those of the genesis file
 	Profile      string              // "lan" or "wan": timeouts of consensus
 	MaxFileBytes int64               // largest file that is hashed; 0: the default of package media
+	PurgeEvery   time.Duration       // how often erased values are purged from the files; 0: a day, below: never
+	VerifyEvery  time.Duration       // how often the store is verified; 0: an hour, below: never
 	Receipts     time.Duration       // how long decisions are gathered before a member confirms them; 0: ten seconds
 	Logger       *slog.Logger
 	Fatal        func(error) // called at most once, when the node cannot go on and must end loudly
@@ -104,7 +106,7 @@ func (n *Node) open(ctx context.Context) error {
 		{"cosigning", n.openCosigner},
 		{"serving peers", n.servePeers},
 		{"following the log", n.follow},
-		{"purging", n.keepPurged},
+		{"looking after the store", n.upkeep},
 		{"confirming decisions", n.confirm},
 		{"opening the doors", n.openDoors},
 	} {

@@ -24,7 +24,11 @@ func (n *Node) Ready(context.Context) []api.Check {
 	if !ok {
 		c.Reason = "the log has not been fetched to its end yet"
 	}
-	return []api.Check{c}
+	store := api.Check{Name: "store", OK: true}
+	if err := n.store.Damage(); err != nil {
+		store.OK, store.Reason = false, err.Error()
+	}
+	return []api.Check{c, store}
 }
 
 // caughtUpFile marks a data directory whose node has had the whole log once.

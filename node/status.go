@@ -54,6 +54,14 @@ func (n *Node) Status(context.Context) (api.Status, error) {
 		Version: Version(), Origin: n.genesis.Genesis.Origin(), Organisation: n.id.Organisation.ID, Role: n.id.Organisation.Role,
 		Leader: n.leader(), Entries: head.Entries, Signals: head.Live, Peers: len(n.host.Peers()), Freshness: n.freshness(),
 	}
+	if err := n.store.Damage(); err != nil {
+		s.Damage = err.Error()
+	}
+	if n.cosigner != nil {
+		if err := n.cosigner.Refused(); err != nil {
+			s.NotCosigning = err.Error()
+		}
+	}
 	if n.consensus != nil {
 		s.Raft = strings.ToLower(n.consensus.Status().State)
 	}

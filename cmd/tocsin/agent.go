@@ -64,7 +64,7 @@ func (p *program) agent(c *cli.Context) error {
 func runNode(ctx context.Context, dir string, conf *config.Config, log *slog.Logger) error {
 	n, err := node.Start(ctx, node.Config{
 		Dir: dir, Listen: conf.Listen, HTTP: conf.HTTP, Peers: conf.Peers,
-		Profile: conf.Profile, MaxFileBytes: conf.MaxFileBytes, Logger: log,
+		Profile: conf.Profile, MaxFileBytes: conf.MaxFileBytes, PurgeEvery: conf.PurgeEvery, VerifyEvery: conf.VerifyEvery, Logger: log,
 	})
 	if errors.Is(err, syscall.EAGAIN) { // the lock of the database
 		return usage("another process, perhaps a running node, uses %s", dir)

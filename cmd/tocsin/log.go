@@ -40,23 +40,6 @@ func (p *program) logCommand() *cli.Command {
 	}
 }
 
-func (p *program) operatorCommand() *cli.Command {
-	return &cli.Command{
-		Name: "operator", Usage: "care for this node",
-		Subcommands: []*cli.Command{{
-			Name: "purge", Usage: "make the bytes of erased values disappear from the node's files",
-			Description: "The node does so by itself once a day when something was erased.",
-			Action: func(c *cli.Context) error {
-				if err := noArguments(c); err != nil {
-					return err
-				}
-				_, err := rawCall(c, http.MethodPost, "/v1/purge", []byte("{}"), 0)
-				return err
-			},
-		}},
-	}
-}
-
 func (p *program) logExport(c *cli.Context) error {
 	path, err := oneArgument(c, "file")
 	if err != nil {

@@ -66,6 +66,7 @@ var routes = map[string]route{
 	"GET /v1/reports/propagation": {socketDoor, noBody},
 	"GET /v1/reports/compliance":  {socketDoor, noBody},
 	"GET /v1/status":              {socketDoor, noBody},
+	"POST /v1/verify":             {socketDoor, noBody},
 }
 
 // A caller is who is at the other end of a connection.

@@ -63,6 +63,8 @@ type Backend interface {
 	Members(ctx context.Context) ([]Member, error)
 
 	Status(ctx context.Context) (Status, error)
+	// VerifyStore looks at every record of the state again.
+	VerifyStore(ctx context.Context) (*StoreReport, error)
 	// Ready returns every check that must pass before lookups can be trusted.
 	Ready(ctx context.Context) []Check
 }
@@ -316,7 +318,23 @@ type Status struct {
 	Peers        int // connected
 	LiveRoot     spec.Hash
 	RulesRoot    spec.Hash
+	Damage       string // the first bucket of the store that is damaged, or ""
+	NotCosigning string // why this sequencer does not cosign, or ""
 	Freshness
+}
+
+// A StoreReport says what looking at every record of the state again showed.
+type StoreReport struct {
+	Size, Live, Rules, Derived uint64
+	Bad                        []BadBucket
+	More                       bool // there are more
+}
+
+// A BadBucket is a bucket of a tree over the state that is damaged.
+type BadBucket struct {
+	Tree       string
+	Bucket, Of uint32
+	Reason     string
 }
 
 // A Check is one condition of being ready.

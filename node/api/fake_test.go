@@ -145,6 +145,10 @@ func (f *fake) Compliance(context.Context) (*Compliance, error) {
 	return &Compliance{Organisations: []OrganisationClocks{{Organisation: "alpha", Role: "member"}}}, f.called("Compliance", nil)
 }
 
+func (f *fake) VerifyStore(context.Context) (*StoreReport, error) {
+	return &StoreReport{Size: 7, Live: 1, Bad: []BadBucket{{"live signals", 5, 1 << 18, "broken"}}}, f.called("VerifyStore", nil)
+}
+
 func (f *fake) Invite(_ context.Context, role string, ttl time.Duration) (Invitation, error) {
 	return Invitation{Line: "tocsin1:x", Role: role, Expires: time.Unix(1, 0)}, f.called("Invite", ttl)
 }

@@ -139,7 +139,29 @@ func (s *service) Status(ctx context.Context, _ wire.StatusRequestObject) (wire.
 		Entries: int64(st.Entries), Signals: int64(st.Signals), OpenCases: int64(st.OpenCases), Peers: st.Peers,
 		LiveRoot: st.LiveRoot.String(), RulesRoot: st.RulesRoot.String(),
 		Size: int64(st.Size), FinalSize: int64(st.Final), AgeMs: st.Age.Milliseconds(), Stale: st.Stale,
+		Damage: st.Damage, NotCosigning: st.NotCosigning,
 	}, nil
+}
+
+// VerifyStore implements wire.StrictServerInterface.
+func (s *service) VerifyStore(ctx context.Context, _ wire.VerifyStoreRequestObject) (wire.VerifyStoreResponseObject, error) {
+	r, err := s.b.VerifyStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return wire.VerifyStore200JSONResponse(WireStoreReport(r)), nil
+}
+
+// WireStoreReport is a report as it goes over the wire.
+func WireStoreReport(r *StoreReport) wire.StoreReport {
+	out := wire.StoreReport{
+		Ok: len(r.Bad) == 0, Size: int64(r.Size), Live: int64(r.Live), Rules: int64(r.Rules), Derived: int64(r.Derived),
+		Bad: make([]wire.BadBucket, len(r.Bad)), More: r.More,
+	}
+	for i, b := range r.Bad {
+		out.Bad[i] = wire.BadBucket{Tree: b.Tree, Bucket: int64(b.Bucket), Of: int64(b.Of), Reason: b.Reason}
+	}
+	return out
 }
 
 // Livez implements wire.StrictServerInterface: whoever reads this is answered.

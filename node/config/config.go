@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/knadh/koanf/v2"
 
@@ -29,6 +30,8 @@ type Config struct {
 	LogLevel     string              // debug, info, warn, error
 	LogFormat    string              // text, json; auto is text on a terminal
 	MaxFileBytes int64               // largest file that is hashed
+	PurgeEvery   time.Duration       // how often erased values are purged from the files; below 0: never
+	VerifyEvery  time.Duration       // how often the store is verified; below 0: never
 	Peers        map[string][]string // organisation id → further multiaddrs
 
 	origins map[string]string
@@ -114,6 +117,7 @@ func (c *Config) take(k *koanf.Koanf) {
 	c.LogLevel = k.String("log_level")
 	c.LogFormat = k.String("log_format")
 	c.MaxFileBytes = k.Int64("max_file_bytes")
+	c.PurgeEvery, c.VerifyEvery = interval(k.String("purge_every")), interval(k.String("verify_every"))
 	c.Peers = k.StringsMap("peers")
 }
 

@@ -21,6 +21,8 @@ type form struct {
 	LogLevel     *string             `toml:"log_level"`
 	LogFormat    *string             `toml:"log_format"`
 	MaxFileBytes *int64              `toml:"max_file_bytes"`
+	PurgeEvery   *string             `toml:"purge_every"`
+	VerifyEvery  *string             `toml:"verify_every"`
 	Peers        map[string][]string `toml:"peers"`
 }
 
@@ -87,7 +89,7 @@ func (f *form) check() (place, *setting) {
 	single := []struct {
 		name  string
 		value *string
-	}{{"http", f.HTTP}, {"profile", f.Profile}, {"log_level", f.LogLevel}, {"log_format", f.LogFormat}}
+	}{{"http", f.HTTP}, {"profile", f.Profile}, {"log_level", f.LogLevel}, {"log_format", f.LogFormat}, {"purge_every", f.PurgeEvery}, {"verify_every", f.VerifyEvery}}
 	for _, s := range single {
 		at := settingOf([]string{s.name})
 		if s.value != nil {
@@ -137,6 +139,8 @@ func (f *form) layer() layer {
 	set(l, "log_level", f.LogLevel)
 	set(l, "log_format", f.LogFormat)
 	set(l, "max_file_bytes", f.MaxFileBytes)
+	set(l, "purge_every", f.PurgeEvery)
+	set(l, "verify_every", f.VerifyEvery)
 	if f.Peers != nil {
 		peers := map[string]any{}
 		for id, addresses := range f.Peers {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/multiformats/go-multiaddr"
 )
@@ -27,6 +28,8 @@ var settings = []setting{
 	{"log_level", `"debug", "info", "warn" or "error"`, text(oneOf("debug", "info", "warn", "error"))},
 	{"log_format", `"auto", "text" or "json"`, text(oneOf("auto", "text", "json"))},
 	{"max_file_bytes", "a number of bytes from 1 to 1099511627776", parseBytes},
+	{"purge_every", takesInterval, text(checkInterval)},
+	{"verify_every", takesInterval, text(checkInterval)},
 	{"peers", "organisations' ids, each with a list of multiaddrs", nil},
 }
 
@@ -38,6 +41,8 @@ func defaults() layer {
 		"log_level":      "info",
 		"log_format":     "auto",
 		"max_file_bytes": int64(4 << 30),
+		"purge_every":    "24h",
+		"verify_every":   "1h",
 		"peers":          map[string]any{},
 	}
 }
@@ -115,4 +120,29 @@ func parseBytes(s string) (any, error) {
 		return nil, errValue
 	}
 	return n, nil
+}
+
+const takesInterval = `a time from "1m" to "8760h", or "never"`
+
+func checkInterval(s string) error {
+	if d, err := time.ParseDuration(s); s != "never" && (err != nil || d < time.Minute || d > 8760*time.Hour) {
+		return errValue
+	}
+	return nil
+}
+
+// interval reads what checkInterval lets through; it is below 0 for never.
+func interval(s string) time.Duration {
+	if d, err := time.ParseDuration(s); err == nil {
+		return d
+	}
+	return -1
+}
+
+// written is an interval as the file has it.
+func written(d time.Duration) string {
+	if d < 0 {
+		return "never"
+	}
+	return d.String()
 }

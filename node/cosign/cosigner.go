@@ -175,6 +175,13 @@ func (c *Cosigner) Refused() error {
 	return c.refused
 }
 
+// Refuse ends cosigning for good, for a reason that was found outside.
+func (c *Cosigner) Refuse(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refuse(err)
+}
+
 // refuse ends cosigning for good. Caller holds mu.
 func (c *Cosigner) refuse(err error) {
 	if c.refused == nil {

@@ -319,6 +319,18 @@ type Allowed struct {
 	Value string `json:"value,omitempty,omitzero"`
 }
 
+// BadBucket defines model for BadBucket.
+type BadBucket struct {
+	Bucket int64 `json:"bucket"`
+
+	// Of Buckets in the tree
+	Of     int64  `json:"of"`
+	Reason string `json:"reason"`
+
+	// Tree live signals or rules
+	Tree string `json:"tree"`
+}
+
 // BatchAnswer defines model for BatchAnswer.
 type BatchAnswer struct {
 	Answer *MatchAnswer `json:"answer,omitempty"`
@@ -917,18 +929,24 @@ type Status struct {
 	// AgeMs Of the newest final checkpoint
 	AgeMs int64 `json:"age_ms"`
 
+	// Damage The first bucket of the node's store that is damaged; absent while none is known
+	Damage string `json:"damage,omitempty,omitzero"`
+
 	// Entries That can match
 	Entries int64 `json:"entries"`
 	Epoch   int64 `json:"epoch"`
 
 	// FinalSize Of them those that enough sequencers cosigned
-	FinalSize    int64     `json:"final_size"`
-	Leader       string    `json:"leader,omitempty,omitzero"`
-	LiveRoot     ID        `json:"live_root"`
-	LogTime      time.Time `json:"log_time"`
-	OpenCases    int64     `json:"open_cases"`
-	Organisation string    `json:"organisation"`
-	Origin       string    `json:"origin"`
+	FinalSize int64     `json:"final_size"`
+	Leader    string    `json:"leader,omitempty,omitzero"`
+	LiveRoot  ID        `json:"live_root"`
+	LogTime   time.Time `json:"log_time"`
+
+	// NotCosigning Why this sequencer does not cosign; absent while it does
+	NotCosigning string `json:"not_cosigning,omitempty,omitzero"`
+	OpenCases    int64  `json:"open_cases"`
+	Organisation string `json:"organisation"`
+	Origin       string `json:"origin"`
 
 	// Peers Connected
 	Peers int `json:"peers"`
@@ -945,6 +963,29 @@ type Status struct {
 	Size    int64  `json:"size"`
 	Stale   bool   `json:"stale"`
 	Version string `json:"version"`
+}
+
+// StoreReport defines model for StoreReport.
+type StoreReport struct {
+	Bad []BadBucket `json:"bad"`
+
+	// Derived Live signals that were derived once more from openings and entries
+	Derived int64 `json:"derived"`
+
+	// Live Live signals that were hashed
+	Live int64 `json:"live"`
+
+	// More There are more than are listed
+	More bool `json:"more"`
+
+	// Ok Nothing is wrong
+	Ok bool `json:"ok"`
+
+	// Rules Records of the rules that were hashed
+	Rules int64 `json:"rules"`
+
+	// Size Leaves of the log then
+	Size int64 `json:"size"`
 }
 
 // Taxonomy defines model for Taxonomy.
@@ -1462,6 +1503,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/taxonomy (the `ChangeTaxonomy` operationId).
 	ChangeTaxonomy(ctx context.Context, body ChangeTaxonomyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyStore Look at every record of the state again, and name the buckets that are damaged
+	//
+	// Corresponds with POST /v1/verify (the `VerifyStore` operationId).
+	VerifyStore(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// VoteWithBody Vote on a case
 	//
@@ -2098,6 +2144,21 @@ func (c *Client) ChangeTaxonomyWithBody(ctx context.Context, contentType string,
 // Corresponds with POST /v1/taxonomy (the `ChangeTaxonomy` operationId).
 func (c *Client) ChangeTaxonomy(ctx context.Context, body ChangeTaxonomyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewChangeTaxonomyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifyStore Look at every record of the state again, and name the buckets that are damaged
+//
+// Corresponds with POST /v1/verify (the `VerifyStore` operationId).
+func (c *Client) VerifyStore(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyStoreRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -3178,6 +3239,33 @@ func NewChangeTaxonomyRequestWithBody(server string, contentType string, body io
 	return req, nil
 }
 
+// NewVerifyStoreRequest constructs an http.Request for the VerifyStore method
+func NewVerifyStoreRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/verify")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewVoteRequest calls the generic Vote builder with application/json body
 func NewVoteRequest(server string, body VoteJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -3593,6 +3681,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/taxonomy (the `ChangeTaxonomy` operationId).
 	ChangeTaxonomyWithResponse(ctx context.Context, body ChangeTaxonomyJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangeTaxonomyResponse, error)
+
+	// VerifyStoreWithResponse Look at every record of the state again, and name the buckets that are damaged
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/verify (the `VerifyStore` operationId).
+	VerifyStoreWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*VerifyStoreResponse, error)
 
 	// VoteWithBodyWithResponse Vote on a case
 	//
@@ -4882,6 +4977,54 @@ func (r ChangeTaxonomyResponse) ContentType() string {
 	return ""
 }
 
+type VerifyStoreResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StoreReport
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r VerifyStoreResponse) GetJSON200() *StoreReport {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r VerifyStoreResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r VerifyStoreResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r VerifyStoreResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r VerifyStoreResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r VerifyStoreResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // VoteResponse201Headers the declared response headers of an HTTP 201 response for Vote
 type VoteResponse201Headers struct {
 	Location string
@@ -5492,6 +5635,19 @@ func (c *ClientWithResponses) ChangeTaxonomyWithResponse(ctx context.Context, bo
 		return nil, err
 	}
 	return ParseChangeTaxonomyResponse(rsp)
+}
+
+// VerifyStoreWithResponse Look at every record of the state again, and name the buckets that are damaged
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/verify (the `VerifyStore` operationId).
+func (c *ClientWithResponses) VerifyStoreWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*VerifyStoreResponse, error) {
+	rsp, err := c.VerifyStore(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyStoreResponse(rsp)
 }
 
 // VoteWithBodyWithResponse Vote on a case
@@ -6502,6 +6658,39 @@ func ParseChangeTaxonomyResponse(rsp *http.Response) (*ChangeTaxonomyResponse, e
 	return response, nil
 }
 
+// ParseVerifyStoreResponse parses an HTTP response from a VerifyStoreWithResponse call
+func ParseVerifyStoreResponse(rsp *http.Response) (*VerifyStoreResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &VerifyStoreResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StoreReport
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseVoteResponse parses an HTTP response from a VoteWithResponse call
 func ParseVoteResponse(rsp *http.Response) (*VoteResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -6671,6 +6860,9 @@ type ServerInterface interface {
 	// ChangeTaxonomy Ask to put the next version of the taxonomy in force
 	// (POST /v1/taxonomy)
 	ChangeTaxonomy(w http.ResponseWriter, r *http.Request)
+	// VerifyStore Look at every record of the state again, and name the buckets that are damaged
+	// (POST /v1/verify)
+	VerifyStore(w http.ResponseWriter, r *http.Request)
 	// Vote Vote on a case
 	// (POST /v1/votes)
 	Vote(w http.ResponseWriter, r *http.Request)
@@ -7255,6 +7447,20 @@ func (siw *ServerInterfaceWrapper) ChangeTaxonomy(w http.ResponseWriter, r *http
 	handler.ServeHTTP(w, r)
 }
 
+// VerifyStore operation middleware
+func (siw *ServerInterfaceWrapper) VerifyStore(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.VerifyStore(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Vote operation middleware
 func (siw *ServerInterfaceWrapper) Vote(w http.ResponseWriter, r *http.Request) {
 
@@ -7421,6 +7627,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/actions", wrapper.ReportActions)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/reports/propagation", wrapper.ReportPropagation)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/reports/compliance", wrapper.ReportCompliance)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/verify", wrapper.VerifyStore)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/invitations", wrapper.Invite)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cases", wrapper.ListCases)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cases/{id}", wrapper.ShowCase)
@@ -8485,6 +8692,44 @@ func (response ChangeTaxonomydefaultApplicationProblemPlusJSONResponse) VisitCha
 	return err
 }
 
+type VerifyStoreRequestObject struct {
+}
+
+type VerifyStoreResponseObject interface {
+	VisitVerifyStoreResponse(w http.ResponseWriter) error
+}
+
+type VerifyStore200JSONResponse StoreReport
+
+func (response VerifyStore200JSONResponse) VisitVerifyStoreResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyStoredefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response VerifyStoredefaultApplicationProblemPlusJSONResponse) VisitVerifyStoreResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type VoteRequestObject struct {
 	Body *VoteJSONRequestBody
 }
@@ -8642,6 +8887,9 @@ type StrictServerInterface interface {
 	// ChangeTaxonomy Ask to put the next version of the taxonomy in force
 	// (POST /v1/taxonomy)
 	ChangeTaxonomy(ctx context.Context, request ChangeTaxonomyRequestObject) (ChangeTaxonomyResponseObject, error)
+	// VerifyStore Look at every record of the state again, and name the buckets that are damaged
+	// (POST /v1/verify)
+	VerifyStore(ctx context.Context, request VerifyStoreRequestObject) (VerifyStoreResponseObject, error)
 	// Vote Vote on a case
 	// (POST /v1/votes)
 	Vote(ctx context.Context, request VoteRequestObject) (VoteResponseObject, error)
@@ -9383,6 +9631,30 @@ func (sh *strictHandler) ChangeTaxonomy(w http.ResponseWriter, r *http.Request) 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ChangeTaxonomyResponseObject); ok {
 		if err := validResponse.VisitChangeTaxonomyResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// VerifyStore operation middleware
+func (sh *strictHandler) VerifyStore(w http.ResponseWriter, r *http.Request) {
+	var request VerifyStoreRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.VerifyStore(ctx, request.(VerifyStoreRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VerifyStore")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(VerifyStoreResponseObject); ok {
+		if err := validResponse.VisitVerifyStoreResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/urfave/cli/v2"
+
+	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/node/api/wire"
+	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/storage"
+)
+
+func (p *program) operatorCommand() *cli.Command {
+	return &cli.Command{
+		Name: "operator", Usage: "care for this node",
+		Subcommands: []*cli.Command{
+			{
+				Name: "purge", Usage: "make the bytes of erased values disappear from the node's files",
+				Description: "The node does so by itself when something was erased, as often as the setting purge_every says.",
+				Action: func(c *cli.Context) error {
+					if err := noArguments(c); err != nil {
+						return err
+					}
+					_, err := rawCall(c, http.MethodPost, "/v1/purge", []byte("{}"), 0)
+					return err
+				},
+			},
+			{
+				Name: "verify", Usage: "look at every record of the state again, and name the buckets that are damaged",
+				Description: "Asks the node; looks at the files itself when none runs. Ends with 1 when something is damaged.\n" +
+					"The node does so by itself as often as the setting verify_every says.",
+				Flags:  []cli.Flag{jsonFlag()},
+				Action: p.operatorVerify,
+			},
+		},
+	}
+}
+
+func (p *program) operatorVerify(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	report, err := verifyStore(c)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		err = p.json(report)
+	} else {
+		err = p.printStore(report)
+	}
+	if err == nil && !report.Ok {
+		err = &exitError{exitFound, "the store is damaged: stop the node, remove the folder fsm from its data directory, and start it: it fetches the state again"}
+	}
+	return err
+}
+
+// verifyStore has the running node verify its store, or does it where none runs.
+func verifyStore(c *cli.Context) (*wire.StoreReport, error) {
+	client, err := connect(c)
+	if err == nil {
+		resp, err := client.VerifyStoreWithResponse(c.Context)
+		if err == nil {
+			return resp.JSON200, callError(nil, resp.HTTPResponse, 200, resp.ApplicationProblemJSONDefault)
+		}
+		if err = callError(err, nil, 0, nil); spec.CodeOf(err) != spec.CodeUnavailable {
+			return nil, err
+		}
+	}
+	dir, err := dataDir(c)
+	if err != nil {
+		return nil, err
+	}
+	v, err := storage.VerifyDir(c.Context, filepath.Join(dir, "fsm"), storage.Options{FS: vfs.Default, Logger: quiet(), Fatal: func(error) {}})
+	if errors.Is(err, syscall.EAGAIN) { // the lock of the database
+		return nil, usage("another process, perhaps a node that does not answer, uses %s", dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := api.StoreReport{Size: v.Size, Live: v.Live, Rules: v.Rules, Derived: v.Opened, More: v.More}
+	for _, b := range v.Bad {
+		r.Bad = append(r.Bad, api.BadBucket{Tree: b.Tree, Bucket: b.Bucket, Of: b.Of, Reason: b.Reason})
+	}
+	out := api.WireStoreReport(&r)
+	return &out, nil
+}
+
+func (p *program) printStore(r *wire.StoreReport) error {
+	rows := [][]string{
+		{"ok", yes(r.Ok)},
+		{"log", fmt.Sprintf("%d leaves", r.Size)},
+		{"hashed", fmt.Sprintf("%d live signals, %d records of the rules", r.Live, r.Rules)},
+		{"derived once more", fmt.Sprintf("%d live signals", r.Derived)},
+	}
+	for _, b := range r.Bad {
+		rows = append(rows, []string{"damaged", fmt.Sprintf("bucket %d of %d of the %s: %s", b.Bucket, b.Of, b.Tree, b.Reason)})
+	}
+	if r.More {
+		rows = append(rows, []string{"…"})
+	}
+	return p.table(rows)
+}

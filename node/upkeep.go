@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/tocsin-db/tocsin/node/api"
+)
+
+// How often a node looks after its store by itself.
+const (
+	purgeEvery  = 24 * time.Hour // erased values whose bytes may still lie in its files
+	verifyEvery = time.Hour      // every record of the state
+	watchEvery  = 5 * time.Second
+)
+
+// upkeep purges and verifies the store on a schedule, and verifies it at once when
+// this node finds that it may not cosign: a damaged bucket may be why.
+func (n *Node) upkeep(context.Context) error {
+	n.background(func(ctx context.Context) { n.every(ctx, n.cfg.PurgeEvery, purgeEvery, n.purgeDue) })
+	n.background(func(ctx context.Context) {
+		n.verifyQuietly(ctx) // opening looks at what makes the roots; this at values too
+		n.every(ctx, n.cfg.VerifyEvery, verifyEvery, n.verifyQuietly)
+	})
+	asked := false
+	n.background(func(ctx context.Context) {
+		n.every(ctx, watchEvery, watchEvery, func(ctx context.Context) {
+			if n.cosigner != nil && n.cosigner.Refused() != nil && !asked {
+				asked = true
+				n.verifyQuietly(ctx)
+			}
+		})
+	})
+	return nil
+}
+
+// every calls fn again and again, byDefault apart where every is 0.
+func (n *Node) every(ctx context.Context, every, byDefault time.Duration, fn func(context.Context)) {
+	if every < 0 {
+		return
+	}
+	if every == 0 {
+		every = byDefault
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			fn(ctx)
+		}
+	}
+}
+
+// purgeDue purges if something was erased since the last time.
+func (n *Node) purgeDue(ctx context.Context) {
+	due, err := n.store.PurgeDue()
+	if err == nil && due {
+		err = n.Purge(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		n.log.Error("purging erased values", "error", err)
+	}
+}
+
+func (n *Node) verifyQuietly(ctx context.Context) {
+	if _, err := n.VerifyStore(ctx); err != nil && ctx.Err() == nil {
+		n.log.Error("verifying the store", "error", err)
+	}
+}
+
+// VerifyStore implements api.Backend. A node whose store is damaged answers no
+// lookup and does not cosign any more; it stops when the damage would change what
+// it writes into the log.
+func (n *Node) VerifyStore(ctx context.Context) (*api.StoreReport, error) {
+	v, err := n.store.Verify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &api.StoreReport{Size: v.Size, Live: v.Live, Rules: v.Rules, Derived: v.Opened, More: v.More}
+	for _, b := range v.Bad {
+		out.Bad = append(out.Bad, api.BadBucket{Tree: b.Tree, Bucket: b.Bucket, Of: b.Of, Reason: b.Reason})
+		n.log.Error("the store is damaged", "tree", b.Tree, "bucket", b.Bucket, "of", b.Of, "reason", b.Reason)
+	}
+	if damage := n.store.Damage(); damage != nil && n.cosigner != nil {
+		n.cosigner.Refuse(damage)
+	}
+	return out, nil
+}

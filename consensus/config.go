@@ -113,9 +113,12 @@ func (c Config) raftConfig() *raft.Config {
 	r.HeartbeatTimeout = c.heartbeat()
 	r.ElectionTimeout = c.heartbeat()
 	r.LeaderLeaseTimeout = c.heartbeat() / 2
-	r.CommitTimeout = 5 * time.Millisecond // after which a follower learns of a commit
+	// The herald tells followers of a commit. What it could not tell they learn
+	// within twice this time. A shorter one would keep the way to a far follower
+	// busy with requests that say nothing, behind which an entry has to wait.
+	r.CommitTimeout = 100 * time.Millisecond
 	if c.Profile == WAN {
-		r.CommitTimeout = 10 * time.Millisecond
+		r.CommitTimeout = 500 * time.Millisecond
 	}
 	r.MaxAppendEntries = 64
 	r.BatchApplyCh = true

@@ -23,6 +23,8 @@ type fsm struct {
 	log   *logStore
 	brk   *breaker
 
+	committed func(index uint64) // told before entries are applied, or nil
+
 	mu   sync.Mutex // held while the store changes
 	cur  Applied    // what the store holds
 	busy stopwatch  // ApplyGroup under way
@@ -45,6 +47,9 @@ func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
 // this node.
 func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	results := make([]any, len(logs))
+	if f.committed != nil && len(logs) > 0 {
+		f.committed(logs[len(logs)-1].Index)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for from := 0; from < len(logs); {

@@ -30,8 +30,10 @@ type gate struct {
 	closed   chan struct{}
 	close    sync.Once
 
-	mu    sync.Mutex
-	peers map[raft.ServerID]peerState
+	mu        sync.Mutex
+	peers     map[raft.ServerID]peerState
+	committed uint64 // announced by the leader of term
+	term      uint64
 }
 
 // peerState is what a leader knows about a follower.
@@ -39,6 +41,7 @@ type peerState struct {
 	term  uint64    // the leader's term that this belongs to
 	match uint64    // the follower's log agrees with ours up to here
 	heard time.Time // last answer
+	told
 }
 
 func newGate(t raft.Transport, stuck func() time.Duration, brk *breaker) (*gate, error) {
@@ -79,10 +82,11 @@ func (g *gate) AppendEntries(id raft.ServerID, to raft.ServerAddress, req *raft.
 	if err := g.open(); err != nil {
 		return err
 	}
+	g.tells(id, req)
 	if err := g.Transport.AppendEntries(id, to, req, resp); err != nil {
 		return err
 	}
-	g.heard(id, req, resp)
+	g.heard(id, to, req, resp)
 	return nil
 }
 
@@ -110,18 +114,22 @@ func (g *gate) Close() error {
 	return nil
 }
 
-func (g *gate) heard(id raft.ServerID, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) {
+func (g *gate) heard(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	p := g.peers[id]
 	if p.term != req.Term {
-		p = peerState{term: req.Term}
+		p = peerState{term: req.Term, told: told{sending: p.sending}}
 	}
 	p.heard = time.Now()
 	if resp.Success {
 		p.match = max(p.match, req.PrevLogEntry+uint64(len(req.Entries)))
+		p.note(to, req, p.match)
 	}
 	g.peers[id] = p
+	if p.term == g.term {
+		g.tell(id)
+	}
 }
 
 // peer returns what is known about a follower in a term.

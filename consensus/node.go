@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -118,7 +119,14 @@ func (n *Node) startRaft(snaps *snapshots) (err error) {
 	if err != nil {
 		return err
 	}
+	var started atomic.Pointer[raft.Raft] // raft applies before NewRaft returns
+	n.fsm.committed = func(index uint64) {
+		if r := started.Load(); r != nil && r.State() == raft.Leader {
+			n.gate.announce(index, r.CurrentTerm())
+		}
+	}
 	n.raft, err = raft.NewRaft(n.cfg.raftConfig(), n.fsm, cache, n.log, snaps, n.gate)
+	started.Store(n.raft)
 	return err
 }
 

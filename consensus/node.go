@@ -26,6 +26,7 @@ type Node struct {
 	raft  *raft.Raft
 
 	packer     *packer
+	caught     atomic.Uint64 // term in which CaughtUp held
 	compacting sync.Mutex    // one compaction at a time
 	quit       chan struct{} // closed when Stop begins
 	ended      chan struct{} // closed when raft and the tasks have ended

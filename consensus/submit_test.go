@@ -381,3 +381,31 @@ func TestStopOverAHungLogLeavesNoCallerWaiting(t *testing.T) {
 		}
 	}
 }
+
+// A new leader may not have applied yet what the old one acknowledged.
+func TestNewLeaderCatchesUpBeforeItIsAsked(t *testing.T) {
+	inCluster(t, 3, nil, func(c *cluster) {
+		c.fill("warm", 1)
+		n := len(c.converge(-1))
+		low := c.follower()
+		release := make(chan struct{})
+		low.store.mu.Lock()
+		low.store.before = func(Applied) error { <-release; return nil }
+		low.store.mu.Unlock()
+		c.submit("acknowledged")
+		old := c.leader()
+		c.until(15*time.Second, low.id+" to lead", func() bool {
+			_ = old.node.raft.LeadershipTransferToServer(raft.ServerID(low.id), raft.ServerAddress(low.id)).Error()
+			return low.node.IsLeader()
+		})
+		ctx, cancel := context.WithTimeout(c.ctx, time.Second)
+		defer cancel()
+		if err := low.node.CaughtUp(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("caught up with an entry still to be applied: %v", err)
+		}
+		close(release)
+		if err := low.node.CaughtUp(c.ctx); err != nil || len(low.store.ops()) != n+1 {
+			t.Errorf("%v with %d operations, want %d", err, len(low.store.ops()), n+1)
+		}
+	})
+}

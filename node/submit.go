@@ -173,8 +173,11 @@ func (n *Node) lead(ctx context.Context, sub spec.Submission) (spec.Outcome, err
 		id, _ := n.consensus.Leader()
 		return spec.Outcome{}, &consensus.NotLeaderError{Leader: id}
 	}
-	p := governance.Parse(&sub)
 	out := spec.Outcome{}
+	if err := n.consensus.CaughtUp(ctx); err != nil {
+		return out, err
+	}
+	p := governance.Parse(&sub)
 	if p.Err == nil {
 		out.ID = p.Op.ID
 		index, found, err := n.store.Find(out.ID)

@@ -3,13 +3,11 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -70,65 +68,6 @@ func (s *Store) damaged(e *BucketError) error {
 		s.damage = e
 	}
 	return e
-}
-
-// A former is what stood under a key before a batch changed it: a leaf, or none.
-type former struct {
-	key  []byte
-	leaf *spec.Hash
-}
-
-// formers holds, by bucket, what stood there when the bucket was last hashed.
-type formers map[uint32][]former
-
-// remember notes what a change replaces, unless the key was changed before.
-func (f formers) remember(b uint32, key []byte, leaf *spec.Hash) {
-	known := slices.ContainsFunc(f[b], func(x former) bool { return bytes.Equal(x.key, key) })
-	if !known {
-		f[b] = append(f[b], former{key, leaf})
-	}
-}
-
-// A before rebuilds the leaves of a bucket as they were before a batch, from those
-// that it has now in the order of their keys.
-type before struct {
-	changed []former // of this bucket, by key
-	leaves  []spec.Hash
-}
-
-func (f formers) before(b uint32) *before {
-	changed := f[b]
-	slices.SortFunc(changed, func(x, y former) int { return bytes.Compare(x.key, y.key) })
-	return &before{changed: changed}
-}
-
-// next takes the leaf that stands under a key now.
-func (o *before) next(key []byte, leaf spec.Hash) {
-	for len(o.changed) > 0 {
-		c := o.changed[0]
-		order := bytes.Compare(c.key, key)
-		if order > 0 {
-			break
-		}
-		o.changed = o.changed[1:]
-		if c.leaf != nil {
-			o.leaves = append(o.leaves, *c.leaf)
-		}
-		if order == 0 {
-			return
-		}
-	}
-	o.leaves = append(o.leaves, leaf)
-}
-
-// root is the root of the bucket as it was.
-func (o *before) root() spec.Hash {
-	for _, c := range o.changed {
-		if c.leaf != nil {
-			o.leaves = append(o.leaves, *c.leaf)
-		}
-	}
-	return spec.TreeRoot(o.leaves)
 }
 
 // A spotter is told by the database of files that do not have their checksum. Until

@@ -106,6 +106,7 @@ func TestDamageIsNamedAndNeverEntersARoot(t *testing.T) {
 				t.Fatalf("before: %+v, %v", v, err)
 			}
 			damage(t, s.db.pebble, keyOf(victim))
+			forgetBuckets(s)
 			before := s.Head()
 
 			tx, err := s.Begin()
@@ -135,6 +136,33 @@ func TestDamageIsNamedAndNeverEntersARoot(t *testing.T) {
 				t.Errorf("looking at all finds %v, the store says %v, want bucket %d", v.Bad, s.Damage(), bucket)
 			}
 		})
+	}
+}
+
+// forgetBuckets makes the next batch read what it changes.
+func forgetBuckets(s *Store) {
+	for _, c := range s.db.buckets {
+		c.leaves = maxCachedLeaves + 1
+	}
+}
+
+// A bucket in memory keeps its root right, and shows what its table lost.
+func TestALostRecordShowsInABucketThatIsInMemory(t *testing.T) {
+	s, all := stocked(t, "store", vfs.NewMem())
+	defer closeStore(t, s)
+	victim := all[7]
+	bucket := bucketOf(victim.opening.Signals[0].Signal)
+	faults["a record that is gone"](t, s.db.pebble, keyOf(victim))
+	tx, err := s.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Drop()
+	if err = tx.List(victim.listing(spec.StateRetracted, true)); err == nil {
+		_, err = tx.Roots()
+	}
+	if !names(err, bucket) || !names(s.Damage(), bucket) {
+		t.Errorf("changing bucket %d: %v, and the store says %v", bucket, err, s.Damage())
 	}
 }
 

@@ -29,6 +29,9 @@ type database struct {
 	rules   *bucketTree
 	finders map[string]finder // by signal type
 	exact   *listed
+	buckets [2]*bucketCache // of the live tree and of the rules' tree
+	hot     hot
+	decoded decoded
 }
 
 // counts are numbers that would cost a scan to find again.
@@ -107,7 +110,8 @@ func checkSchema(db *pebble.DB) error {
 func loadDatabase(db *pebble.DB, name string, progress func(done, of uint64)) (*database, error) {
 	d := &database{
 		pebble: db, name: name, live: newBucketTree(liveBits), rules: newBucketTree(ruleBits),
-		finders: newFinders(),
+		finders: newFinders(), hot: hot{},
+		buckets: [2]*bucketCache{newBucketCache(tableLive, 64), newBucketCache(tableRuleLeaf, 32)},
 	}
 	var a appliedWire
 	if err := errors.Join(getCBOR(db, appliedKey, &a), getCBOR(db, countsKey, &d.counts)); err != nil {

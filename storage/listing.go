@@ -91,16 +91,7 @@ func (t *Tx) listOne(o *spec.Opened, entry spec.Hash, meta []byte, live bool) er
 	if err != nil {
 		return t.s.damaged(t.d.live.wrong(tableLive, bucket, notReadable, err))
 	}
-	var replaced *spec.Hash
-	if before != nil {
-		h, err := liveLeaf(key, before)
-		if err != nil {
-			return t.s.damaged(t.d.live.wrong(tableLive, bucket, notAsWritten, err))
-		}
-		replaced = &h
-	}
-	t.formers.remember(bucket, key, replaced)
-	t.dirty[0][bucket] = struct{}{}
+	t.dirty[0].change(bucket, leafChange{place: key[1:], leaf: spec.LiveLeaf(s.k, s.C, meta), gone: !live, was: presenceOf(before)})
 	switch {
 	case live:
 		t.touched[s.k] = struct{}{}

@@ -51,15 +51,36 @@ func (t *bucketTree) begin(bucket uint32) uint32 { return bucket << (32 - t.bits
 
 func (t *bucketTree) root() spec.Hash { return t.nodes[1] }
 
-// set changes the root of a bucket and the hashes above it.
-func (t *bucketTree) set(b uint32, h spec.Hash) {
-	for i := uint32(1)<<t.bits + b; ; i >>= 1 {
-		t.undo = append(t.undo, nodeChange{i, t.nodes[i]})
-		t.nodes[i] = h
-		if i == 1 {
-			return
+// empty reports whether a bucket has no leaves.
+func (t *bucketTree) empty(bucket uint32) bool { return t.nodes[1<<t.bits+bucket] == spec.EmptyRoot }
+
+// set changes the roots of buckets, in ascending order, and the hashes above them,
+// each once.
+func (t *bucketTree) set(buckets []uint32, roots []spec.Hash) {
+	dirty := make([]uint32, len(buckets))
+	for i, b := range buckets {
+		dirty[i] = 1<<t.bits + b
+		t.put(dirty[i], roots[i])
+	}
+	t.raise(dirty, t.put)
+}
+
+func (t *bucketTree) put(node uint32, h spec.Hash) {
+	t.undo = append(t.undo, nodeChange{node, t.nodes[node]})
+	t.nodes[node] = h
+}
+
+// raise computes the hashes above nodes of the lowest level, which ascend.
+func (t *bucketTree) raise(dirty []uint32, put func(node uint32, h spec.Hash)) {
+	for level := t.bits; level > 0 && len(dirty) > 0; level-- {
+		up := dirty[:0]
+		for _, i := range dirty { // ascending, so that siblings are neighbours
+			if p := i >> 1; len(up) == 0 || up[len(up)-1] != p {
+				put(p, spec.NodeHash(t.nodes[2*p], t.nodes[2*p+1]))
+				up = append(up, p)
+			}
 		}
-		h = spec.NodeHash(t.nodes[i&^1], t.nodes[i|1])
+		dirty = up
 	}
 }
 
@@ -81,15 +102,6 @@ func (t *bucketTree) load(set func(put func(b uint32, h spec.Hash)) error) error
 		t.nodes[1<<t.bits+b] = h
 		dirty = append(dirty, 1<<t.bits+b)
 	})
-	for level := t.bits; level > 0 && len(dirty) > 0; level-- {
-		up := dirty[:0]
-		for _, i := range dirty { // ascending, so that siblings are neighbours
-			if p := i >> 1; len(up) == 0 || up[len(up)-1] != p {
-				t.nodes[p] = spec.NodeHash(t.nodes[2*p], t.nodes[2*p+1])
-				up = append(up, p)
-			}
-		}
-		dirty = up
-	}
+	t.raise(dirty, func(node uint32, h spec.Hash) { t.nodes[node] = h })
 	return err
 }

@@ -4,8 +4,10 @@ package storage
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -23,8 +25,9 @@ type Tx struct {
 	batch   *pebble.Batch
 	edge    tlog.Edge
 	counts  counts
-	dirty   [2]map[uint32]struct{} // buckets of the live tree and of the rules' tree
-	formers formers                // what changes in dirty buckets of the live tree replaced
+	changed map[string][]byte // records written, nil when deleted
+	seen    hot               // records read
+	dirty   [2]dirtyBuckets   // of the live tree and of the rules' tree
 	added   []*liveSignal
 	removed []*liveSignal
 	touched map[spec.Hash]struct{} // keys of signals that became live
@@ -43,9 +46,13 @@ func (s *Store) Begin() (*Tx, error) {
 		s.writer.Unlock()
 		return nil, io.ErrClosedPipe
 	}
+	for _, c := range s.db.buckets {
+		c.trim()
+	}
 	return &Tx{
 		s: s, d: s.db, batch: s.db.pebble.NewIndexedBatch(), edge: s.db.edge.Clone(), counts: s.db.counts,
-		dirty: [2]map[uint32]struct{}{{}, {}}, formers: formers{}, touched: map[spec.Hash]struct{}{},
+		changed: map[string][]byte{}, seen: hot{}, dirty: [2]dirtyBuckets{newDirtyBuckets(), newDirtyBuckets()},
+		touched: map[spec.Hash]struct{}{},
 	}, nil
 }
 
@@ -57,6 +64,9 @@ func (t *Tx) Drop() {
 	t.done = true
 	t.d.live.rollback()
 	t.d.rules.rollback()
+	for i := range t.dirty {
+		t.d.buckets[i].forget(t.dirty[i].done)
+	}
 	t.batch.Close()
 	t.s.writer.Unlock()
 }
@@ -115,6 +125,9 @@ func (t *Tx) publish(a Applied) error {
 	}
 	d.live.commit()
 	d.rules.commit()
+	maps.Copy(t.seen, t.changed)
+	d.hot.keep(t.seen)
+	d.decoded.committed(t.changed)
 	s := t.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +156,19 @@ func anyUnder(r pebble.Reader, prefix []byte) (bool, error) {
 func (t *Tx) Size() uint64 { return t.edge.Size }
 
 // Record returns the record under key as changed so far, or nil.
-func (t *Tx) Record(key []byte) ([]byte, error) { return get(t.batch, recordKey(key)) }
+// It must not be changed.
+func (t *Tx) Record(key []byte) ([]byte, error) {
+	for _, m := range [3]map[string][]byte{t.changed, t.seen, t.d.hot} {
+		if v, ok := m[string(key)]; ok {
+			return v, nil
+		}
+	}
+	v, err := get(t.d.pebble, recordKey(key))
+	if err == nil {
+		t.seen[string(key)] = v
+	}
+	return v, err
+}
 
 // Records calls fn with the records under prefix as changed so far.
 func (t *Tx) Records(prefix []byte, fn func(key, value []byte) bool) error {
@@ -188,79 +213,92 @@ func (t *Tx) Append(leaf []byte) error {
 // Put sets or, with a nil value, deletes a record of the rules' state.
 func (t *Tx) Put(key, value []byte) error {
 	place := spec.RulePlace(key)
-	t.dirty[1][t.d.rules.bucketOf(place)] = struct{}{}
+	change := leafChange{place: place[:], gone: value == nil}
+	t.changed[string(key)] = value
 	if value == nil {
-		if err := t.batch.Delete(ruleLeafKey(place), nil); err != nil {
-			return err
-		}
-		return t.batch.Delete(recordKey(key), nil)
+		t.dirty[1].change(t.d.rules.bucketOf(place), change)
+		return errors.Join(t.batch.Delete(ruleLeafKey(place), nil), t.batch.Delete(recordKey(key), nil))
 	}
-	leaf := spec.RuleLeaf(key, value)
-	if err := t.batch.Set(ruleLeafKey(place), leaf[:], nil); err != nil {
-		return err
-	}
-	return t.batch.Set(recordKey(key), value, nil)
+	change.leaf = spec.RuleLeaf(key, value)
+	t.dirty[1].change(t.d.rules.bucketOf(place), change)
+	return errors.Join(t.batch.Set(ruleLeafKey(place), change.leaf[:], nil), t.batch.Set(recordKey(key), value, nil))
 }
+
+// dirtyBuckets are the buckets of a tree that a batch changed.
+type dirtyBuckets struct {
+	changes map[uint32][]leafChange // since the last Roots
+	done    map[uint32]struct{}     // before it as well
+}
+
+func newDirtyBuckets() dirtyBuckets {
+	return dirtyBuckets{map[uint32][]leafChange{}, map[uint32]struct{}{}}
+}
+
+func (d *dirtyBuckets) change(b uint32, c leafChange) { d.changes[b] = append(d.changes[b], c) }
 
 // Roots commits to the state as changed so far.
 func (t *Tx) Roots() (spec.Roots, error) {
-	err := t.rehash(t.d.live, tableLive, t.dirty[0], liveLeaf)
-	if err != nil {
+	if err := t.rehash(0, t.d.live, liveLeaf); err != nil {
 		return spec.Roots{}, err
 	}
-	err = t.rehash(t.d.rules, tableRuleLeaf, t.dirty[1], ruleLeaf)
+	err := t.rehash(1, t.d.rules, ruleLeaf)
 	return spec.Roots{
 		Live: t.d.live.root(), LiveCount: t.counts.Live + t.counts.Withheld,
 		Rules: t.d.rules.root(), LiveKnown: t.counts.Withheld == 0,
 	}, err
 }
 
-// rehash computes the roots of changed buckets again. Of the live tree it first
-// checks that what a bucket held before is what its root was made from, so that
-// damage never enters a root: such a bucket is named with a *BucketError.
-func (t *Tx) rehash(tree *bucketTree, table byte, dirty map[uint32]struct{}, leaf func(key, value []byte) (spec.Hash, error)) error {
-	if len(dirty) == 0 {
+// rehash computes the roots of changed buckets again. A bucket that is read for it
+// must hash to the root that it had, and one that is in memory must have had what
+// the table had, so that damage never enters a root: such a bucket is named with a
+// *BucketError.
+func (t *Tx) rehash(which int, tree *bucketTree, leaf func(key, value []byte) (spec.Hash, error)) error {
+	dirty, cache := &t.dirty[which], t.d.buckets[which]
+	if len(dirty.changes) == 0 {
 		return nil
 	}
-	it, err := t.batch.NewIter(&pebble.IterOptions{LowerBound: []byte{table}, UpperBound: []byte{table + 1}})
-	if err != nil {
+	changed := slices.Sorted(maps.Keys(dirty.changes))
+	if err := t.fetch(cache, tree, changed, leaf); err != nil {
 		return err
 	}
-	defer it.Close()
-	var leaves []spec.Hash
-	for _, b := range sortedKeys(dirty) {
-		leaves = leaves[:0]
-		old := t.formers.before(b)
-		for it.SeekGE(bucketKey(table, tree.begin(b))); it.Valid() && tree.bucketOf(spec.Hash(it.Key()[1:33])) == b; it.Next() {
-			h, err := leaf(it.Key(), it.Value())
-			if err != nil {
-				return t.s.damaged(tree.wrong(table, b, notAsWritten, err))
-			}
-			leaves = append(leaves, h)
-			if table == tableLive {
-				old.next(it.Key(), h)
-			}
+	roots := make([]spec.Hash, len(changed))
+	var scratch []spec.Hash
+	for i, b := range changed {
+		dirty.done[b] = struct{}{}
+		leaves, ok := cache.apply(b, dirty.changes[b])
+		if !ok {
+			return t.s.damaged(tree.wrong(cache.table, b, notAsWritten, nil))
 		}
-		if err := it.Error(); err != nil {
-			return t.s.damaged(tree.wrong(table, b, notReadable, err))
-		}
-		if table == tableLive && old.root() != tree.nodes[uint32(1)<<tree.bits+b] {
-			return t.s.damaged(tree.wrong(table, b, notAsWritten, nil))
-		}
-		tree.set(b, spec.TreeRoot(leaves))
-		delete(dirty, b)
-		delete(t.formers, b)
+		scratch = append(scratch[:0], leaves...)
+		roots[i] = spec.TreeRoot(scratch)
 	}
+	tree.set(changed, roots)
+	clear(dirty.changes)
 	return nil
 }
 
-func sortedKeys(m map[uint32]struct{}) []uint32 {
-	out := make([]uint32, 0, len(m))
-	for b := range m {
-		out = append(out, b)
+// fetch brings buckets into memory, as of the last commit.
+func (t *Tx) fetch(cache *bucketCache, tree *bucketTree, buckets []uint32, leaf func(key, value []byte) (spec.Hash, error)) (err error) {
+	var it *pebble.Iterator // opened for the first bucket that must be read
+	defer func() {
+		if it != nil {
+			err = errors.Join(err, it.Close())
+		}
+	}()
+	for _, b := range buckets {
+		if cache.has(b, tree) {
+			continue
+		}
+		if it == nil {
+			if it, err = t.d.pebble.NewIter(&pebble.IterOptions{LowerBound: []byte{cache.table}, UpperBound: []byte{cache.table + 1}}); err != nil {
+				return err
+			}
+		}
+		if damage := cache.load(it, tree, b, leaf); damage != nil {
+			return t.s.damaged(damage)
+		}
 	}
-	slices.Sort(out)
-	return out
+	return nil
 }
 
 func (t *Tx) setCBOR(key []byte, v any) error {

@@ -26,16 +26,15 @@ var mayDo = map[string]map[uint64]bool{
 // admit checks who signed the operation, for which consortium and epoch, and that
 // it was not applied before; it takes the sequence number and returns the signer.
 func admit(v *view, op *spec.Signed) (*spec.OrgRecord, error) {
-	var genesis spec.GenesisRecord
-	if err := need(v, spec.GenesisKey, &genesis); err != nil {
-		return nil, err
-	}
-	who := new(spec.OrgRecord)
-	found, err := load(v, spec.OrgKey(op.Op.Org), who)
+	genesis, err := mustShare[spec.GenesisRecord](v, spec.GenesisKey)
 	if err != nil {
 		return nil, err
 	}
-	if !found {
+	who, err := shared[spec.OrgRecord](v, spec.OrgKey(op.Op.Org))
+	if err != nil {
+		return nil, err
+	}
+	if who == nil {
 		return nil, spec.Errorf(spec.CodeOrg, "the signing organisation is not enrolled")
 	}
 	key, err := keyNamed(who, op.Op.Key)

@@ -86,15 +86,15 @@ func Verify(st State, p *Parsed) error {
 	if p.Err != nil {
 		return nil
 	}
-	var genesis spec.GenesisRecord
-	var org spec.OrgRecord
-	if err := need(st, spec.GenesisKey, &genesis); err != nil {
+	genesis, err := mustShare[spec.GenesisRecord](st, spec.GenesisKey)
+	if err != nil {
 		return err
 	}
-	if found, err := load(st, spec.OrgKey(p.Op.Op.Org), &org); err != nil || !found {
+	org, err := shared[spec.OrgRecord](st, spec.OrgKey(p.Op.Op.Org))
+	if err != nil || org == nil {
 		return err
 	}
-	if key, err := keyNamed(&org, p.Op.Op.Key); err == nil {
+	if key, err := keyNamed(org, p.Op.Op.Key); err == nil {
 		p.Op.Verify(genesis.Origin, key)
 	}
 	return nil
@@ -228,8 +228,8 @@ func seal(l Ledger, start uint64) error {
 }
 
 func stateRoot(l Ledger) (*spec.StateRoot, bool, error) {
-	var clock spec.Clock
-	if err := need(l, spec.ClockKey, &clock); err != nil {
+	clock, err := mustShare[spec.Clock](l, spec.ClockKey)
+	if err != nil {
 		return nil, false, err
 	}
 	r, err := l.Roots()

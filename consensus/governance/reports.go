@@ -72,8 +72,11 @@ func actions(v *view, op *spec.Signed, a *spec.Actions) error {
 // enrolment.
 func Sequencers(st State) ([]string, error) {
 	policy, err := newView(st).policy()
-	if err != nil || len(policy.Sequencers) > 0 {
-		return policy.Sequencers, err
+	if err != nil {
+		return nil, err
+	}
+	if len(policy.Sequencers) > 0 {
+		return slices.Clone(policy.Sequencers), nil
 	}
 	type member struct {
 		id    string

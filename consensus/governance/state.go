@@ -169,10 +169,12 @@ func need(st State, key []byte, out any) error {
 // clock returns the consortium's time and epoch as changed so far.
 func (v *view) clock() (*spec.Clock, error) {
 	if v.now == nil {
-		v.now = new(spec.Clock)
-		if err := need(v, spec.ClockKey, v.now); err != nil {
+		c, err := mustShare[spec.Clock](v, spec.ClockKey)
+		if err != nil {
 			return nil, err
 		}
+		own := *c
+		v.now = &own
 	}
 	return v.now, nil
 }
@@ -183,8 +185,8 @@ func (v *view) setClock() error { return v.put(spec.ClockKey, v.now) }
 // policy returns the policy in force.
 func (v *view) policy() (*spec.Policy, error) {
 	if v.rules == nil {
-		p := new(spec.Policy)
-		if err := need(v, spec.PolicyKey, p); err != nil {
+		p, err := mustShare[spec.Policy](v, spec.PolicyKey)
+		if err != nil {
 			return nil, err
 		}
 		v.rules = p

@@ -80,6 +80,13 @@ func (k *Keeper) Advance(s *tlog.Signed) error {
 	if !k.panel.Final(s) {
 		return spec.Errorf(spec.CodeNotFinal, "a checkpoint without enough cosignatures is not final")
 	}
+	at := int64(k.panel.Time(s))
+	k.mu.Lock()
+	known := s.Size < k.final.Size || s.Size == k.final.Size && s.Root == k.final.Root && at <= k.final.Time.Unix()
+	k.mu.Unlock()
+	if known {
+		return nil
+	}
 	note, err := k.panel.Note(s)
 	if err != nil {
 		return err
@@ -89,7 +96,7 @@ func (k *Keeper) Advance(s *tlog.Signed) error {
 	if s.Size == k.final.Size && s.Root != k.final.Root {
 		return spec.Errorf(spec.CodeForked, "two final checkpoints of size %d differ", s.Size)
 	}
-	if s.Size > k.final.Size || s.Size == k.final.Size && int64(k.panel.Time(s)) > k.final.Time.Unix() {
+	if s.Size > k.final.Size || s.Size == k.final.Size && at > k.final.Time.Unix() {
 		k.set(s, note)
 	}
 	return nil

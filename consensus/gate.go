@@ -34,6 +34,8 @@ type gate struct {
 	peers     map[raft.ServerID]peerState
 	committed uint64 // announced by the leader of term
 	term      uint64
+	done      bool           // closed
+	heralds   sync.WaitGroup // under way; none begins once done
 }
 
 // peerState is what a leader knows about a follower.
@@ -107,7 +109,12 @@ func (g *gate) RequestPreVote(id raft.ServerID, to raft.ServerAddress, req *raft
 
 // Close closes the transport underneath where it can be closed.
 func (g *gate) Close() error {
-	g.close.Do(func() { close(g.closed) })
+	g.close.Do(func() {
+		g.mu.Lock()
+		g.done = true
+		g.mu.Unlock()
+		close(g.closed)
+	})
 	if c, ok := g.Transport.(raft.WithClose); ok {
 		return c.Close()
 	}

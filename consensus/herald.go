@@ -61,12 +61,12 @@ func (g *gate) announce(index, term uint64) {
 // tell begins to tell a follower unless it knows or is being told. Caller holds mu.
 func (g *gate) tell(id raft.ServerID) {
 	p := g.peers[id]
-	if req := g.news(p); req == nil || p.sending {
+	if req := g.news(p); req == nil || p.sending || g.done {
 		return
 	}
 	p.sending = true
 	g.peers[id] = p
-	go g.herald(id)
+	g.heralds.Go(func() { g.herald(id) })
 }
 
 // news returns what a follower does not know yet, or nil. Caller holds mu.

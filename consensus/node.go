@@ -166,6 +166,7 @@ func (n *Node) shutdown(ctx context.Context) error {
 	halted := n.halt()
 	go func() {
 		_ = halted.Error()
+		n.gate.heralds.Wait()
 		n.tasks.Wait()
 		close(n.ended)
 	}()

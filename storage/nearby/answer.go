@@ -66,7 +66,7 @@ func (a *answer) allowScan(runs []run) int {
 		return len(runs)
 	}
 	for i := range runs {
-		a.scanned += int(runs[i].units) * unitLanes
+		a.scanned += int(runs[i].units()) * unitLanes
 		if a.scanned > a.limits.Scanned {
 			a.spent, a.truncated = true, true
 			return i

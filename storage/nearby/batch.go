@@ -83,7 +83,7 @@ func (l *lookup) start(x *Index, q *[32]byte, radius int) {
 	l.open = false
 	for _, seg := range *x.segments.Load() {
 		if l.open {
-			l.last.compare()
+			l.last.finish()
 		}
 		l.open = l.answer.goesOn() && l.answer.radius <= MaxIndexed
 		if l.open {
@@ -97,7 +97,7 @@ func (l *lookup) start(x *Index, q *[32]byte, radius int) {
 
 func (l *lookup) finish() ([]Match, bool) {
 	if l.open {
-		l.last.compare()
+		l.last.finish()
 	}
 	l.dst = l.answer.dst
 	return l.answer.finish(l.scratch)

@@ -50,11 +50,9 @@ func (s *segment) cost(k *kernel, queries [][32]byte, radius int) (runs, blockLi
 		}
 		runs += float64(len(rs))
 		for _, r := range rs {
-			blockLines += float64(r.units)
+			blockLines += float64(r.units())
 		}
-		n := len(rs)
-		rs = append(rs, make([]run, runsAhead)...)
-		_, found := k.scan(s.units, rs[:n], out)
+		_, found := k.scan(s.units, rs, len(rs), out)
 		single += 2 * float64(found)
 	}
 	n := float64(max(1, len(queries)))

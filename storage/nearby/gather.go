@@ -3,6 +3,7 @@
 package nearby
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/tocsin-db/tocsin/storage/nearby/fetch"
@@ -19,13 +20,16 @@ type gathering struct {
 	kernel *kernel
 	found  int // positions in out
 	read   int // positions of which the row number was read
+	within int // ids within the radius
 }
 
-// gather leaves in ids the candidates that were not compared yet.
+// gather leaves in ids the candidates within the radius, and behind them those
+// that were not compared yet.
 func (g *gathering) gather() {
 	d := g.directory.Load()
 	p := &plans[g.radius]
-	g.seen.reset()
+	g.met.reset()
+	g.near.reset()
 	g.ids = g.ids[:0]
 	g.kernel.prefetchHeaders(d, 0, &g.q)
 	g.kernel.prefetchHeaders(d, 1, &g.q)
@@ -41,9 +45,11 @@ func (g *gathering) gather() {
 		}
 		before := g.found
 		g.scan(at, end)
+		g.compare()
 		g.lookUp(min(before, g.found))
 		at = end
 	}
+	g.compare()
 	g.lookUp(g.found)
 }
 
@@ -51,8 +57,7 @@ func (g *gathering) gather() {
 func (g *gathering) scan(at, end int) {
 	n := at + g.allowScan(g.runs[at:end])
 	for at < n && !g.done {
-		ahead := g.runs[at : n+runsAhead : cap(g.runs)] // what lies behind is read, not scanned
-		finished, found := g.kernel.scan(g.units, ahead[:n-at], g.out[g.found:])
+		finished, found := g.kernel.scan(g.units, g.runs[at:], n-at, g.out[g.found:])
 		at, g.found = at+finished, g.found+found
 		if at < n {
 			g.drain()
@@ -68,39 +73,59 @@ func (g *gathering) drain() {
 }
 
 // lookUp reads the row numbers at the positions found so far up to the end-th
-// and has the rows brought near. Each row counts once.
+// and has the rows brought near.
 func (g *gathering) lookUp(end int) {
 	positions := g.out[g.read:end]
 	g.read = end
-	if !g.done {
-		positions = positions[:g.allowLooks(len(positions))]
+	if g.done || len(positions) == 0 {
+		return
 	}
+	positions = positions[:g.allowLooks(len(positions))]
 	from := len(g.ids)
 	top := g.rowTop.Load()
+	g.ids = slices.Grow(g.ids, len(positions))
+	ids := g.ids[from : from+len(positions)]
+	n := 0
 	for _, pos := range positions {
 		id := g.id(pos)
-		if id < top && rowNumberOK(id) && g.seen.add(id) {
-			g.ids = append(g.ids, id)
+		if id < top && rowNumberOK(id) && g.met.add(id) {
+			ids[n] = id
+			n++
 		}
 	}
-	g.kernel.prefetchRows(g.rows, g.ids[from:])
+	g.ids = g.ids[:from+n]
+	g.kernel.prefetchRows(g.rows, ids[:n])
 }
 
-// compare puts the candidates that are within the radius into the answer. The
-// refs of all of them are asked for before the first is read.
+// compare leaves in ids what is within the radius.
 func (g *gathering) compare() {
-	n := 0
-	for _, id := range g.ids {
+	if g.within == len(g.ids) {
+		return
+	}
+	n := g.within
+	for _, id := range g.ids[g.within:] {
 		r := g.loadRow(id)
-		if r.distance(&g.q) <= g.radius {
+		if r.distance(&g.q) <= g.radius && g.near.add(id) {
 			fetch.Line(unsafe.Pointer(&g.refs.lo[id]))
 			g.ids[n] = id
 			n++
 		}
 	}
-	for _, id := range g.ids[:n] {
+	g.within, g.ids = n, g.ids[:n]
+}
+
+// finish puts the candidates that are within the radius into the answer. The
+// refs of all of them were asked for before the first is read.
+func (g *gathering) finish() {
+	g.compare()
+	for _, id := range g.ids {
+		if g.done {
+			break
+		}
 		r := g.loadRow(id)
-		g.match(g.segment, id, &r, r.distance(&g.q))
+		if d := r.distance(&g.q); d <= g.radius {
+			g.match(g.segment, id, &r, d)
+		}
 	}
-	g.ids = g.ids[:0]
+	g.ids, g.within = g.ids[:0], 0
 }

@@ -68,9 +68,9 @@ func holdRuns(x *Index, q *[32]byte) (h heldRuns) {
 // candidates scans the held blocks again.
 func (h *heldRuns) candidates(x *Index) (rows []row) {
 	s := (*x.segments.Load())[0]
-	runs := append(slices.Clone(h.runs), make([]run, runsAhead)...)
+	runs := slices.Clone(h.runs)
 	out := make([]uint32, 1<<16)
-	_, found := x.kernel.scan(s.units, runs[:len(h.runs)], out)
+	_, found := x.kernel.scan(s.units, runs, len(runs), out)
 	for _, pos := range out[:found] {
 		if id := s.id(pos); rowNumberOK(id) {
 			rows = append(rows, s.loadRow(id))

@@ -31,7 +31,7 @@ type Index struct {
 
 // New makes an empty Index.
 func New(opts ...Option) *Index {
-	x := &Index{settings: settings{rowCap: defaultRowCap, limboStep: limboStep}, readers: new(epoch.Domain)}
+	x := &Index{settings: settings{rowCap: defaultRowCap, limboStep: limboStep, orderFrom: orderFrom}, readers: new(epoch.Domain)}
 	for _, o := range opts {
 		o(&x.settings)
 	}

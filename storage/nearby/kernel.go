@@ -4,22 +4,22 @@ package nearby
 
 // A kernel is the code of a search that is written for a kind of processor.
 //
-// scan scans runs for lanes near the wanted value. It writes the positions
-// that pass to out and returns how many there are and how many runs it
-// finished. It stops early, with the run it was in shortened by what it
-// scanned, when out has no room for another two units. Behind runs lie
-// runsAhead more that it may prefetch but does not scan.
+// scan scans the first n runs for lanes near the wanted value. It writes the
+// positions that pass to out and returns how many there are and how many runs
+// it finished. It stops early, with the run it was in shortened by what it
+// scanned, when out has no room for another two units. Those behind are scanned
+// next; it asks for their memory.
 //
 // The others ask for memory that will be read soon and change nothing.
 type kernel struct {
 	name            string
-	scan            func(u *units, runs []run, out []uint32) (done, found int)
+	scan            func(u *units, runs []run, n int, out []uint32) (done, found int)
 	prefetchHeaders func(d *directory, b int, q *row)
 	prefetchRows    func(rows []uint64, ids []uint32)
 }
 
 const (
-	runsAhead  = 12
+	runsAhead  = mostRuns
 	outMinimum = 2 * unitLanes
 )
 

@@ -18,14 +18,14 @@ var kernels = func() (ks []kernel) {
 	return append(ks, goKernel)
 }()
 
-type scanFunc = func(lanes, ids *uint64, runs *run, n int, out *uint32, room int) (done, found int)
+type scanFunc = func(lanes, ids *uint64, runs *run, n, all, ask int, out *uint32, room int) (done, found int)
 
-func scanner(f scanFunc) func(*units, []run, []uint32) (int, int) {
-	return func(u *units, runs []run, out []uint32) (done, found int) {
-		if len(runs) == 0 {
+func scanner(f scanFunc) func(*units, []run, int, []uint32) (int, int) {
+	return func(u *units, runs []run, n int, out []uint32) (done, found int) {
+		if n == 0 {
 			return 0, 0
 		}
-		return f(unsafe.SliceData(u.lanes), unsafe.SliceData(u.ids), &runs[0], len(runs), &out[0], len(out))
+		return f(unsafe.SliceData(u.lanes), unsafe.SliceData(u.ids), &runs[0], n, len(runs), runsAhead, &out[0], len(out))
 	}
 }
 
@@ -43,10 +43,10 @@ func prefetchRows(rows []uint64, ids []uint32) {
 }
 
 //go:noescape
-func scanAVX512(lanes, ids *uint64, runs *run, n int, out *uint32, room int) (done, found int)
+func scanAVX512(lanes, ids *uint64, runs *run, n, all, ask int, out *uint32, room int) (done, found int)
 
 //go:noescape
-func scanAVX2(lanes, ids *uint64, runs *run, n int, out *uint32, room int) (done, found int)
+func scanAVX2(lanes, ids *uint64, runs *run, n, all, ask int, out *uint32, room int) (done, found int)
 
 //go:noescape
 func prefetchHeadersAsm(headers *uint32, at, size int)

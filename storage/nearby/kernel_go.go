@@ -13,19 +13,19 @@ var goKernel = kernel{
 	prefetchRows:    func([]uint64, []uint32) {},
 }
 
-func scanGo(u *units, runs []run, out []uint32) (done, found int) {
-	for i := range runs {
+func scanGo(u *units, runs []run, n int, out []uint32) (done, found int) {
+	for i := range runs[:n] {
 		r := &runs[i]
-		want := uint64(r.want) * everyLane
-		for ; r.units > 0; r.unit, r.units = r.unit+1, r.units-1 {
+		want := uint64(r.want()) * everyLane
+		for ; r.units() > 0; r.place -= oneUnit - 1 {
 			if len(out)-found < outMinimum {
 				return i, found
 			}
-			lanes := (*[laneWords]uint64)(u.lanes[r.unit*laneWords:])
-			found = scanUnit(lanes, want, r.most, r.unit*unitLanes, out, found)
+			lanes := (*[laneWords]uint64)(u.lanes[r.unit()*laneWords:])
+			found = scanUnit(lanes, want, r.most(), r.unit()*unitLanes, out, found)
 		}
 	}
-	return len(runs), found
+	return n, found
 }
 
 func scanUnit(lanes *[laneWords]uint64, want uint64, most uint16, pos uint32, out []uint32, found int) int {

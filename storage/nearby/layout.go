@@ -6,8 +6,7 @@ import "sync"
 
 // bandWork lays out one band after the other. Its memory is used again.
 type bandWork struct {
-	counts [1 << bandBits]uint32 // postings of each bucket, then the next position
-	items  []item
+	items []item
 }
 
 // shared is what the bands of a load have in common.
@@ -36,11 +35,10 @@ func (i item) lane() uint16 { return uint16(i) }
 
 // layOut gives band b of a segment its blocks, in the order of the buckets so
 // that neighbours lie near each other.
-func (w *bandWork) layOut(s *segment, b int, all *shared) {
+// The counts of the band's buckets are used up.
+func (w *bandWork) layOut(s *segment, b int, buckets []uint32, all *shared) {
 	d := s.directory.Load()
 	shift := bandBits - d.bits
-	buckets := w.counts[:1<<d.bits]
-	s.countBand(b, shift, buckets)
 	w.partition(s, b, shift, buckets)
 
 	w.placeBlocks(s, d, b, buckets, all)
@@ -112,7 +110,6 @@ func (s *segment) fillCounts(unit, n uint32) {
 }
 
 func (s *segment) countBand(b int, shift uint, counts []uint32) {
-	clear(counts)
 	for id := range s.rowTop.Load() {
 		if rowNumberOK(id) {
 			counts[s.bandOf(id, b)>>shift]++

@@ -140,31 +140,59 @@ func (l *Loader) Finish(progress func(done float64)) error {
 
 // layOut builds the bands of all segments on all processors.
 func (l *Loader) layOut(progress func(done float64)) {
-	bands := int64(len(l.segments) * bandCount)
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	var all shared
-	finished := 0
-	for _, s := range l.segments {
+	bands := len(l.segments) * bandCount
+	counts := make([][]uint32, len(l.segments)) // postings of each bucket
+	for i, s := range l.segments {
 		d := s.newDirectory(max(l.x.leastBits, bitsFor(s.listed)))
 		d.away = make([]uint64, max(1, len(d.headers)/64))
 		s.directory.Store(d)
+		counts[i] = make([]uint32, len(d.headers))
 	}
-	for range min(runtime.GOMAXPROCS(0), int(bands)) {
-		wg.Go(func() {
-			var w bandWork
-			for i := next.Add(1) - 1; i < bands; i = next.Add(1) - 1 {
-				w.layOut(l.segments[i/bandCount], int(i%bandCount), &all)
-				all.mu.Lock()
-				if finished++; progress != nil {
-					progress(float64(finished) / float64(bands))
-				}
-				all.mu.Unlock()
+	of := func(i int) (s *segment, b int, buckets []uint32) {
+		s, b = l.segments[i/bandCount], i%bandCount
+		bits := s.directory.Load().bits
+		return s, b, counts[i/bandCount][b<<bits:][:1<<bits]
+	}
+	onAll(bands, func(next func() (int, bool)) {
+		for i, ok := next(); ok; i, ok = next() {
+			s, b, buckets := of(i)
+			s.countBand(b, bandBits-s.directory.Load().bits, buckets)
+		}
+	})
+	for i, s := range l.segments {
+		if s.listed >= l.x.orderFrom {
+			s.orderRows(counts[i], runtime.GOMAXPROCS(0))
+		}
+	}
+	var all shared
+	finished := 0
+	onAll(bands, func(next func() (int, bool)) {
+		var w bandWork
+		for i, ok := next(); ok; i, ok = next() {
+			s, b, buckets := of(i)
+			w.layOut(s, b, buckets, &all)
+			all.mu.Lock()
+			if finished++; progress != nil {
+				progress(float64(finished) / float64(bands))
 			}
-		})
-	}
-	wg.Wait()
+			all.mu.Unlock()
+		}
+	})
 	for _, v := range all.vacant {
 		v.segment.release(v.unit, 1)
 	}
+}
+
+// onAll runs work on every processor; next deals out the numbers below n.
+func onAll(n int, work func(next func() (i int, ok bool))) {
+	var dealt atomic.Int64
+	next := func() (int, bool) {
+		i := int(dealt.Add(1) - 1)
+		return i, i < n
+	}
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n) {
+		wg.Go(func() { work(next) })
+	}
+	wg.Wait()
 }

@@ -12,20 +12,23 @@ func TestLoadedIndexAnswersAndGoesOn(t *testing.T) {
 		name         string
 		hashes, hint int
 		rowCap       uint32
+		orderFrom    int
+		highest      uint64
 	}{
-		{"nothing", 0, 0, 1 << 14},
-		{"one", 1, 0, 1 << 14},
-		{"without hint", fewer(9000), 0, 1 << 14},
-		{"with hint", fewer(9000), 9000, 1 << 14},
-		{"several segments", 9000, 20, 1 << 12},
+		{"nothing", 0, 0, 1 << 14, 0, 2},
+		{"one", 1, 0, 1 << 14, 0, 2},
+		{"without hint", fewer(9000), 0, 1 << 14, orderFrom, 2},
+		{"with hint", fewer(9000), 9000, 1 << 14, 0, 2},
+		{"long refs", fewer(9000), 9000, 1 << 14, 0, 1 << 60},
+		{"several segments", 9000, 20, 1 << 12, 0, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(11, 12))
-			x, m := New(withRowCap(c.rowCap)), model{}
+			x, m := New(withRowCap(c.rowCap), withOrderFrom(c.orderFrom)), model{}
 			l := x.Loader(c.hint)
 			hs := cloud(rng, c.hashes+1)
 			for i := range c.hashes {
-				h, ref := hs[rng.IntN(i+1)], uint64(rng.IntN(3))
+				h, ref := hs[rng.IntN(i+1)], c.highest/2*uint64(rng.IntN(3))
 				m.add(h, ref)
 				if err := l.Add(&h, ref); err != nil {
 					t.Fatal(err)
@@ -76,4 +79,38 @@ func TestLoadRefusesWhatItCannotKeep(t *testing.T) {
 		t.Fatal("a finished load takes another hash")
 	}
 	check(t, x, model{{1}: {1: true}}, [32]byte{1}, 31)
+}
+
+// Rows of hashes that share crowded buckets lie side by side after a load.
+func TestLoadedCrowdsLieTogether(t *testing.T) {
+	rng := rand.New(rand.NewPCG(13, 14))
+	parent := randomHash(rng)
+	x := New(withRowCap(1<<15), withOrderFrom(0), withLeastBits(12))
+	l := x.Loader(0)
+	copies := map[[32]byte]bool{}
+	for range 6000 {
+		h := randomHash(rng)
+		if rng.IntN(10) == 0 {
+			h = flip(rng, parent, 8)
+			copies[h] = true
+		}
+		if err := l.Add(&h, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Finish(nil); err != nil {
+		t.Fatal(err)
+	}
+	s := (*x.segments.Load())[0]
+	together := 0
+	for id := uint32(1); id < s.rowTop.Load(); id++ {
+		before, this := s.loadRow(id-1), s.loadRow(id)
+		if copies[before.hash()] && copies[this.hash()] {
+			together++
+		}
+	}
+	if together < len(copies)*8/10 {
+		t.Fatalf("%d of %d copies have a copy before them", together, len(copies))
+	}
+	checkInvariants(t, x)
 }

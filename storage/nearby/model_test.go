@@ -97,6 +97,9 @@ func withRowCap(n uint32) Option { return func(s *settings) { s.rowCap = n } }
 // reader can be reading it.
 func withLimboStep(n int) Option { return func(s *settings) { s.limboStep = n } }
 
+// withOrderFrom has a load order the rows of segments with so many.
+func withOrderFrom(n int) Option { return func(s *settings) { s.orderFrom = n } }
+
 func withLeastBits(n uint) Option { return func(s *settings) { s.leastBits = n } }
 
 // fewer makes a test a tenth as long under the race detector.

@@ -11,6 +11,7 @@ type settings struct {
 	rowCap uint32 // distinct hashes in one segment
 
 	limboStep int
+	orderFrom int  // rows in a segment from which a load orders them
 	leastBits uint // of the directory of a load
 }
 

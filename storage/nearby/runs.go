@@ -3,22 +3,35 @@
 package nearby
 
 import (
+	"math/bits"
 	"slices"
 	"sync/atomic"
 )
 
 // run is one block to scan for lanes that differ from want in at most most
-// bits.
+// bits. It is two words because a query makes 272 of them.
 type run struct {
-	unit  uint32
-	units uint32
-	want  uint16
-	most  uint16
-	_     uint32
+	place  uint64 // first unit, above it how many
+	filter uint64 // want, above it most
 }
 
-// mostRuns is how many blocks one band can ask for.
-const mostRuns = 1 + bandBits
+const oneUnit = 1 << 32
+
+func newFilter(want, most uint16) uint64 { return uint64(want) | uint64(most)<<16 }
+
+func placeOf(h header) uint64 { return uint64(h.unit()) | uint64(h.units())<<32 }
+
+func (r run) unit() uint32  { return uint32(r.place) }
+func (r run) units() uint32 { return uint32(r.place >> 32) }
+func (r run) want() uint16  { return uint16(r.filter) }
+func (r run) most() uint16  { return uint16(r.filter >> 16) }
+
+// mostRuns is how many blocks one band can ask for, and runSpace a power of
+// two above it.
+const (
+	mostRuns = 1 + bandBits
+	runSpace = 32
+)
 
 // runs appends the blocks of band b that a query has to scan: that of its own
 // value and, with a share of two, those of the values one bit away. A
@@ -32,26 +45,28 @@ func (d *directory) runs(b int, q *row, p *plan, dst []run) []run {
 		neighbours = d.bits
 	}
 	n := len(dst)
-	dst = slices.Grow(dst, mostRuns)
-	out := (*[mostRuns]run)(dst[n : n+mostRuns])
+	dst = slices.Grow(dst, runSpace)
+	out := (*[runSpace]run)(dst[n : n+runSpace])
 	want, most := q.band((b+1)%bandCount), p[b].most
+	own, near := newFilter(want, most), newFilter(want, most-1)
 	at := int(q.band(b)) >> (bandBits - d.bits)
 	if d.homes[b] != 0 {
-		n += d.homeRuns(b, at, neighbours, want, most, out)
+		n += d.homeRuns(b, at, neighbours, own, near, out)
 	} else {
-		n += d.headerRuns(b, at, neighbours, want, most, out)
+		n += d.headerRuns(b, at, neighbours, own, near, out)
 	}
 	return dst[:n]
 }
 
-func (d *directory) headerRuns(b, at int, neighbours uint, want, most uint16, out *[mostRuns]run) (n int) {
+func (d *directory) headerRuns(b, at int, neighbours uint, own, near uint64, out *[runSpace]run) (n int) {
 	headers := d.headers[b<<d.bits:][:1<<d.bits]
-	own := header(atomic.LoadUint32(&headers[at]))
-	out[0] = run{unit: own.unit(), units: own.units(), want: want, most: most}
+	first := header(atomic.LoadUint32(&headers[at]))
+	out[0] = run{placeOf(first), own}
 	n = 1
 	for bit := range neighbours {
-		if h := header(atomic.LoadUint32(&headers[at^1<<(bit&15)])); h != own {
-			out[n%mostRuns] = run{unit: h.unit(), units: h.units(), want: want, most: most - 1}
+		h := header(atomic.LoadUint32(&headers[at^1<<(bit&15)]))
+		out[n%runSpace] = run{placeOf(h), near}
+		if h != first {
 			n++
 		}
 	}
@@ -59,24 +74,26 @@ func (d *directory) headerRuns(b, at int, neighbours uint, want, most uint16, ou
 }
 
 // homeRuns is headerRuns where most blocks are homes.
-func (d *directory) homeRuns(b, at int, neighbours uint, want, most uint16, out *[mostRuns]run) (n int) {
-	home := d.homes[b]
-	away := d.away[b<<d.bits>>6:]
-	flip := 0
-	for ; ; n++ {
-		i := at ^ flip
-		r := &out[n%mostRuns]
-		*r = run{unit: home + uint32(i), units: 1, want: want, most: most}
-		if atomic.LoadUint64(&away[i>>6])>>(i&63)&1 != 0 {
-			h := header(atomic.LoadUint32(&d.headers[b<<d.bits|i]))
-			r.unit, r.units = h.unit(), h.units()
-		}
-		if n == int(neighbours) {
-			return n + 1
-		}
-		if n == 0 {
-			most--
-		}
-		flip = 1 << (n & 15)
+func (d *directory) homeRuns(b, at int, neighbours uint, own, near uint64, out *[runSpace]run) (n int) {
+	home := oneUnit | uint64(d.homes[b])
+	away := d.away[b<<d.bits>>6:][:max(1, 1<<d.bits>>6)]
+	word := atomic.LoadUint64(&away[at>>6])
+	out[0] = run{home + uint64(at), own}
+	gone := word >> (at & 63) & 1
+	for bit := range min(neighbours, 6) {
+		i := at ^ 1<<bit
+		out[bit+1] = run{home + uint64(i), near}
+		gone |= word >> (i & 63) & 1 << (bit + 1)
 	}
+	for bit := uint(6); bit < neighbours; bit++ {
+		i := at ^ 1<<(bit&15)
+		out[(bit+1)%runSpace] = run{home + uint64(i), near}
+		gone |= atomic.LoadUint64(&away[i>>6]) >> (at & 63) & 1 << (bit + 1)
+	}
+	for ; gone != 0; gone &= gone - 1 {
+		k := bits.TrailingZeros64(gone)
+		h := atomic.LoadUint32(&d.headers[b<<d.bits|at^1<<k>>1])
+		out[k%runSpace].place = placeOf(header(h))
+	}
+	return int(neighbours) + 1
 }

@@ -5,8 +5,8 @@
 //	SI  lanes            DI  the current run      CX  runs left
 //	R8  next output      R9  last output with room for another unit
 //	R10 most             R11 lanes of the unit    R12 position of the unit
-//	BX  units left in the run                     R13 lanes that passed
-//	R15 row numbers
+//	BX  units left in the run
+//	R15 row numbers   R14 the run to ask for    R13 lanes that passed
 
 // A run as kernel.go lays it out.
 #define run_unit(r)  0(r)
@@ -22,8 +22,15 @@
 	MOVQ ids+8(FP), R15;   \
 	MOVQ runs+16(FP), DI;  \
 	MOVQ n+24(FP), CX;     \
-	MOVQ out+32(FP), R8;   \
-	MOVQ room+40(FP), R9;  \
+	MOVQ all+32(FP), AX;   \
+	SHLQ $4, AX;           \
+	ADDQ DI, AX;           \
+	MOVQ AX, end-8(SP);    \
+	MOVQ ask+40(FP), R14;  \
+	SHLQ $4, R14;          \
+	ADDQ DI, R14;          \
+	MOVQ out+48(FP), R8;   \
+	MOVQ room+56(FP), R9;  \
 	SUBQ $32, R9;          \
 	LEAQ (R8)(R9*4), R9
 
@@ -37,18 +44,19 @@
 	SHLQ $6, R11;               \
 	ADDQ SI, R11
 
-// PREFETCH_AHEAD asks for the lines of the run twelve ahead, up to eight of them:
-// the processor itself follows a longer run.
+// PREFETCH_AHEAD asks for the lines of the run at R14, up to eight of them: the
+// processor itself follows a longer run. Nothing is known of runs from end on.
 #define PREFETCH_AHEAD(loop, done) \
-	MOVL (12*run_size)(DI), AX;     \
-	MOVL (12*run_size+4)(DI), DX;   \
+	CMPQ R14, end-8(SP);           \
+	JHS  done;                     \
+	MOVL run_unit(R14), AX;        \
+	MOVL run_units(R14), DX;       \
+	ADDQ $run_size, R14;           \
 	SHLQ $6, AX;                   \
 	ADDQ SI, AX;                   \
 	CMPL DX, $8;                   \
-	MOVL $8, R14;                  \
-	CMOVLHI R14, DX;               \
-	TESTL DX, DX;                  \
-	JZ   done;                     \
+	JLS  loop;                     \
+	MOVL $8, DX;                   \
 loop:                              \
 	PREFETCHT0 (AX);               \
 	ADDQ $64, AX;                  \
@@ -81,9 +89,9 @@ loop:                         \
 #define RETURN \
 	MOVQ n+24(FP), AX;       \
 	SUBQ CX, AX;             \
-	MOVQ AX, done+48(FP);    \
-	SUBQ out+32(FP), R8;     \
+	MOVQ AX, done+64(FP);    \
+	SUBQ out+48(FP), R8;     \
 	SHRQ $2, R8;             \
-	MOVQ R8, found+56(FP);   \
+	MOVQ R8, found+72(FP);   \
 	VZEROUPPER;              \
 	RET

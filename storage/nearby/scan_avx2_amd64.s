@@ -30,8 +30,8 @@
 	VPERMQ $0xd8, Y2, Y2; \
 	VPMOVMSKB Y2, R13
 
-// func scanAVX2(lanes, ids *uint64, runs *run, n int, out *uint32, room int) (done, found int)
-TEXT ·scanAVX2(SB), NOSPLIT, $0-64
+// func scanAVX2(lanes, ids *uint64, runs *run, n, all, ask int, out *uint32, room int) (done, found int)
+TEXT ·scanAVX2(SB), NOSPLIT, $8-80
 	LOAD_ARGS
 	VPCMPEQD Y1, Y1, Y1 // -1 in every lane
 	VPXOR Y7, Y7, Y7

@@ -17,8 +17,8 @@
 	KMOVD K1, R13;        \
 	TESTL R13, R13
 
-// func scanAVX512(lanes, ids *uint64, runs *run, n int, out *uint32, room int) (done, found int)
-TEXT ·scanAVX512(SB), NOSPLIT, $0-64
+// func scanAVX512(lanes, ids *uint64, runs *run, n, all, ask int, out *uint32, room int) (done, found int)
+TEXT ·scanAVX512(SB), NOSPLIT, $8-80
 	LOAD_ARGS
 	VPTERNLOGD $0xff, Z1, Z1, Z1 // -1 in every lane
 

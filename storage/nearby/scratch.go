@@ -9,8 +9,9 @@ type scratch struct {
 	seat uint32
 	runs []run
 	out  []uint32 // positions that passed the filter
-	ids  []uint32 // row numbers to compare
-	seen seenSet
+	ids  []uint32 // row numbers to compare, then those that are within the radius
+	met  recent
+	near idSet // what was answered
 
 	keys  []uint64 // see sortMatches
 	spare []Match
@@ -19,50 +20,79 @@ type scratch struct {
 const outSize = 4096
 
 var scratches = sync.Pool{New: func() any {
-	return &scratch{runs: make([]run, 0, mostRuns*bandCount+2*runsAhead), out: make([]uint32, outSize)}
+	return &scratch{runs: make([]run, 0, mostRuns*bandCount+runSpace), out: make([]uint32, outSize)}
 }}
 
-// seenSet is a set of row numbers that is cheap to empty.
-type seenSet struct {
-	slots []uint32 // row number + 1, or 0
+// recent remembers row numbers that were met lately, so that a row which
+// several bands give is compared about once. It may forget, and costs the same
+// for every number.
+type recent struct {
+	slots [recentSlots]uint32 // row number, and above it the query's mark
+	mark  uint32
+}
+
+const recentSlots = 1 << 12
+
+// reset forgets everything.
+func (r *recent) reset() {
+	if r.mark++; r.mark == 1<<8 {
+		r.mark = 1
+		clear(r.slots[:])
+	}
+}
+
+// add reports whether id is not remembered.
+func (r *recent) add(id uint32) bool {
+	slot := &r.slots[id*0x9e3779b1>>(32-12)]
+	tagged := id | r.mark<<24
+	isNew := *slot != tagged
+	*slot = tagged
+	return isNew
+}
+
+// idSet is a set of row numbers that is cheap to empty.
+type idSet struct {
+	slots []uint32 // row number, and above it the mark of the set that it is in
+	mark  uint32
 	n     int
 }
 
-const seenSmall = 512
+const idSetSmall = 1 << 10
 
-func (s *seenSet) reset() {
-	if len(s.slots) != seenSmall {
-		s.slots = make([]uint32, seenSmall)
-	} else if s.n > 0 {
+func (s *idSet) reset() {
+	if s.n = 0; s.slots == nil {
+		s.slots = make([]uint32, idSetSmall)
+	}
+	if s.mark++; s.mark == 1<<8 {
+		s.mark = 1
 		clear(s.slots)
 	}
-	s.n = 0
 }
 
 // add reports whether id is new.
-func (s *seenSet) add(id uint32) bool {
+func (s *idSet) add(id uint32) bool {
 	if 2*s.n >= len(s.slots) {
 		s.enlarge()
 	}
 	mask := uint32(len(s.slots) - 1)
 	for i := id * 0x9e3779b1 >> 8; ; i++ {
-		switch slot := &s.slots[i&mask]; *slot {
-		case id + 1:
+		switch slot := &s.slots[i&mask]; {
+		case *slot == id|s.mark<<24:
 			return false
-		case 0:
-			*slot = id + 1
+		case *slot>>24 != s.mark:
+			*slot = id | s.mark<<24
 			s.n++
 			return true
 		}
 	}
 }
 
-func (s *seenSet) enlarge() {
+func (s *idSet) enlarge() {
 	old := s.slots
 	s.slots, s.n = make([]uint32, 4*len(old)), 0
 	for _, slot := range old {
-		if slot != 0 {
-			s.add(slot - 1)
+		if slot>>24 == s.mark {
+			s.add(slot & noRow)
 		}
 	}
 }

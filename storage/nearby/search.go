@@ -16,7 +16,7 @@ func (x *Index) Search(q *[32]byte, radius int, dst []Match) (matches []Match, t
 		if a.goesOn() && a.radius <= MaxIndexed {
 			g := gathering{segment: seg, scratch: s, answer: &a, kernel: x.kernel}
 			g.gather()
-			g.compare()
+			g.finish()
 		} else if a.goesOn() {
 			seg.searchAll(&a)
 		}

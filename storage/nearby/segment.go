@@ -32,6 +32,19 @@ type segment struct {
 	huge    bool
 }
 
+// The places of the areas that a load replaces.
+const (
+	areaRows = 5
+	areaRefs = 6
+)
+
+// replace frees one of the areas and has another in its place.
+func (s *segment) replace(i int, a *pages.Area) {
+	old := s.areas[i]
+	s.areas[i] = a // in the very array that is freed with the index
+	_ = old.Free()
+}
+
 // newSegment reserves the memory of a segment for rowCap hashes.
 func newSegment(rowCap uint32, limboStep int, readers *epoch.Domain) (*segment, error) {
 	s := &segment{readers: readers, rowCap: rowCap, limbo: limbo{step: limboStep}}

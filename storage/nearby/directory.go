@@ -55,7 +55,7 @@ func (d *directory) header(b int, v uint16) header {
 
 // point makes every bucket that shares the depth leading bits of v find its
 // postings at h.
-func (d *directory) point(b int, v uint16, depth uint8, h header) {
+func (s *segment) point(d *directory, b int, v uint16, depth uint8, h header) {
 	span := 1 << (d.bits - uint(depth))
 	from := d.at(b, v) &^ (span - 1)
 	for i := from; i < from+span; i++ {
@@ -63,6 +63,7 @@ func (d *directory) point(b int, v uint16, depth uint8, h header) {
 		d.depth[i] = depth
 		d.leaveHome(b, i, h)
 	}
+	s.next.copy(d, from, min(from+span, s.next.copied))
 }
 
 // leaveHome notes that a bucket's block is not its home, when it is not. It
@@ -82,16 +83,42 @@ func bitsFor(hashes int) uint {
 	return bits
 }
 
-// enlarge doubles the directory when the segment has outgrown it. Searches
-// that hold the old one go on with it: its blocks stay until they leave.
+// doubling is the next directory while it is being filled, a piece with every
+// Add: at once it would keep one Add for milliseconds. No reader knows it.
+type doubling struct {
+	directory *directory
+	copied    int // headers of the old directory that are in it
+}
+
+// doublingStep is how many headers one Add copies. The last doubling has
+// 524,288 of them and is done after 2,048 Adds.
+const doublingStep = 256
+
+// copy takes over the old directory's headers from from to to.
+func (n *doubling) copy(old *directory, from, to int) {
+	for i := from; i < to; i++ {
+		h, depth := old.headers[i], old.depth[i]
+		n.directory.headers[2*i], n.directory.headers[2*i+1] = h, h
+		n.directory.depth[2*i], n.directory.depth[2*i+1] = depth, depth
+	}
+}
+
+// enlarge goes on doubling the directory when the segment has outgrown it.
+// Searches that hold the old one go on with it: its blocks stay until they
+// leave.
 func (s *segment) enlarge() {
 	old := s.directory.Load()
-	if old.bits >= bitsFor(s.listed) {
+	if old.bits >= bitsFor(s.listed) && s.next.directory == nil {
 		return
 	}
-	d := s.newDirectory(old.bits + 1)
-	for i := range d.headers {
-		d.headers[i], d.depth[i] = old.headers[i/2], old.depth[i/2]
+	if s.next.directory == nil {
+		s.next.directory = s.newDirectory(old.bits + 1)
 	}
-	s.directory.Store(d)
+	to := min(s.next.copied+doublingStep, len(old.headers))
+	s.next.copy(old, s.next.copied, to)
+	s.next.copied = to
+	if to == len(old.headers) {
+		s.directory.Store(s.next.directory)
+		s.next = doubling{}
+	}
 }

@@ -15,7 +15,7 @@ var ErrFull = errors.New("the near-match index is out of memory")
 // Only the writer uses it.
 type heap struct {
 	*units
-	live    []uint8 // rows in each unit in use; freeEnd at both ends of a free run
+	live    []uint8 // of each unit in use, see liveCount; freeEnd at both ends of a free run
 	top     uint32  // units from here on were never used
 	largest uint32  // the longest run ever taken
 	limit   uint32
@@ -27,6 +27,27 @@ const (
 	freeEnd  = 0xff
 	lastList = 63
 )
+
+// A unit in use notes how many postings it holds and whether it has holes.
+// Without, they stand in its first lanes and the next lane is free.
+const (
+	liveCount = 0x3f
+	liveHoles = 0x40
+)
+
+func moreLive(l uint8) uint8 {
+	if l++; l&liveCount == unitLanes {
+		return unitLanes
+	}
+	return l
+}
+
+func lessLive(l uint8) uint8 {
+	if l--; l&liveCount == 0 {
+		return 0
+	}
+	return l | liveHoles
+}
 
 // Words of a free run: its size, its neighbours in the list, and in its last
 // unit the size again, so that the run behind it finds its start.

@@ -52,8 +52,11 @@ func checkBlock(t *testing.T, s *segment, b int, bits uint, at int, h header) (p
 				t.Fatal("a row that is not listed has a posting")
 			}
 		}
-		if int(s.live[u]) != n {
-			t.Fatalf("a unit with %d rows counts %d", n, s.live[u])
+		if int(s.live[u]&liveCount) != n {
+			t.Fatalf("a unit with %d rows counts %d", n, s.live[u]&liveCount)
+		}
+		if next := u*unitLanes + uint32(n); n < unitLanes && s.live[u]&liveHoles == 0 && rowNumberOK(s.id(next)) {
+			t.Fatal("a unit without holes has a posting behind its last")
 		}
 		postings += n
 	}

@@ -9,9 +9,8 @@ func (s *segment) addPosting(b int, r *row, id uint32) {
 	for {
 		h := d.header(b, v)
 		if pos, ok := s.freeLane(h); ok {
-			s.setLane(pos, lane)
-			s.setID(pos, id)
-			s.live[pos/unitLanes]++
+			s.storePosting(pos, lane, id)
+			s.live[pos/unitLanes] = moreLive(s.live[pos/unitLanes])
 			return
 		}
 		if depth := d.depth[d.at(b, v)]; uint(depth) < d.bits {
@@ -26,12 +25,15 @@ func (s *segment) addPosting(b int, r *row, id uint32) {
 func (s *segment) freeLane(h header) (pos uint32, ok bool) {
 	end := h.unit() + h.units()
 	for u := h.unit(); u < end; u++ {
-		n := uint32(s.live[u])
+		n := uint32(s.live[u] & liveCount)
 		if n == unitLanes {
 			continue
 		}
 		// Lanes fill up in order, so the next one is free unless some were
 		// emptied.
+		if s.live[u]&liveHoles == 0 {
+			return u*unitLanes + n, true
+		}
 		for i := range uint32(unitLanes) {
 			if pos := u*unitLanes + (n+i)%unitLanes; !rowNumberOK(s.id(pos)) {
 				return pos, true
@@ -90,8 +92,8 @@ func (s *segment) split(d *directory, b int, v uint16) {
 		s.push(halves[i], n[i], s.lane(pos), id)
 		n[i]++
 	})
-	d.point(b, v&^(1<<bit), depth+1, halves[0])
-	d.point(b, v|1<<bit, depth+1, halves[1])
+	s.point(d, b, v&^(1<<bit), depth+1, halves[0])
+	s.point(d, b, v|1<<bit, depth+1, halves[1])
 	s.retireBlock(old)
 }
 
@@ -104,13 +106,23 @@ func (s *segment) grow(d *directory, b int, v uint16) {
 	if end := old.unit() + old.units(); s.extend(end, more) {
 		s.clear(end, more)
 		clear(s.live[end : end+more])
-		d.point(b, v, d.depth[d.at(b, v)], newHeader(old.unit(), code))
+		s.point(d, b, v, d.depth[d.at(b, v)], newHeader(old.unit(), code))
 		return
 	}
-	s.move(d, b, v, code)
+	fresh := s.block(code)
+	s.copyUnits(fresh.unit(), old.unit(), old.units())
+	s.point(d, b, v, d.depth[d.at(b, v)], fresh)
+	s.retireBlock(old)
 }
 
-// move copies a block's postings into a new one of another size.
+// copyUnits copies n units into a block that no reader knows yet.
+func (s *segment) copyUnits(to, from, n uint32) {
+	copy(s.lanes[to*laneWords:(to+n)*laneWords], s.lanes[from*laneWords:])
+	copy(s.ids[to*idWords:(to+n)*idWords], s.ids[from*idWords:])
+	copy(s.live[to:to+n], s.live[from:])
+}
+
+// move puts a block's postings into a new one of another size, without holes.
 func (s *segment) move(d *directory, b int, v uint16, code uint8) {
 	old := d.header(b, v)
 	fresh := s.block(code)
@@ -119,7 +131,7 @@ func (s *segment) move(d *directory, b int, v uint16, code uint8) {
 		s.push(fresh, n, s.lane(pos), id)
 		n++
 	})
-	d.point(b, v, d.depth[d.at(b, v)], fresh)
+	s.point(d, b, v, d.depth[d.at(b, v)], fresh)
 	s.retireBlock(old)
 }
 
@@ -133,7 +145,7 @@ func (s *segment) removePosting(b int, r *row, id uint32) {
 		panic("nearby: a listed hash is missing from one of its buckets")
 	}
 	s.setID(pos, noRow)
-	s.live[pos/unitLanes]--
+	s.live[pos/unitLanes] = lessLive(s.live[pos/unitLanes])
 	s.shrink(d, b, v)
 }
 
@@ -146,7 +158,7 @@ func (s *segment) shrink(d *directory, b int, v uint16) {
 	}
 	live := uint32(0)
 	for _, n := range s.live[h.unit() : h.unit()+units] {
-		live += uint32(n)
+		live += uint32(n & liveCount)
 	}
 	if live <= (units-units/8-1)*unitLanes-unitLanes/2 && s.canTake(1) {
 		s.move(d, b, v, codeFor(max(1, (live+unitLanes-1)/unitLanes)))

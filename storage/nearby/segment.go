@@ -15,6 +15,7 @@ import (
 type segment struct {
 	heap
 	directory   atomic.Pointer[directory]
+	next        doubling
 	headerSpace []uint32
 	depthSpace  []uint8
 
@@ -102,7 +103,7 @@ func (s *segment) useHugePages() {
 func (s *segment) start() {
 	d := s.newDirectory(fewestBits)
 	for b := range bandCount {
-		d.point(b, 0, 0, s.block(1))
+		s.point(d, b, 0, 0, s.block(1))
 	}
 	s.directory.Store(d)
 }
@@ -116,9 +117,7 @@ func (s *segment) loadRow(id uint32) (r row) {
 }
 
 func (s *segment) storeRow(id uint32, r *row) {
-	for i, w := range r {
-		atomic.StoreUint64(&s.rows[4*id+uint32(i)], w)
-	}
+	storeRow((*[4]uint64)(s.rows[4*id:4*id+4]), r)
 }
 
 // memory returns the bytes that were ever touched.

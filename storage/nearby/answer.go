@@ -2,13 +2,16 @@
 
 package nearby
 
+import "slices"
+
 // answer is one query being answered.
 type answer struct {
 	q         row
 	radius    int
 	limits    Limits
 	dst       []Match
-	from      int // where this answer starts in dst
+	from      int  // where this answer starts in dst
+	several   bool // segments were searched
 	scanned   int
 	looked    int
 	spent     bool // nothing more may be scanned
@@ -25,6 +28,10 @@ func (a *answer) goesOn() bool { return a.radius >= 0 && !a.done && !a.spent }
 
 func (a *answer) finish(s *scratch) ([]Match, bool) {
 	s.keys, s.spare = sortMatches(a.dst[a.from:], s.keys, s.spare)
+	if a.several {
+		// A hash that moved from one segment to another may be in both.
+		a.dst = a.dst[:a.from+len(slices.Compact(a.dst[a.from:]))]
+	}
 	return a.dst, a.truncated
 }
 

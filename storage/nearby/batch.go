@@ -81,7 +81,9 @@ func newLookup() lookup { return lookup{scratch: scratches.Get().(*scratch)} }
 func (l *lookup) start(x *Index, q *[32]byte, radius int) {
 	l.answer = newAnswer(x, q, radius, l.dst[:0])
 	l.open = false
-	for _, seg := range *x.segments.Load() {
+	segments := *x.segments.Load()
+	l.answer.several = len(segments) > 1
+	for _, seg := range segments {
 		if l.open {
 			l.last.finish()
 		}

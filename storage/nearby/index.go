@@ -19,7 +19,7 @@ import (
 // the next Search finds.
 //
 // An Index holds memory outside the garbage-collected heap, which is given
-// back when the Index is no longer reachable.
+// back when most hashes were removed, and when the Index is no longer reachable.
 type Index struct {
 	settings
 	kernel   *kernel
@@ -27,6 +27,8 @@ type Index struct {
 	segments atomic.Pointer[[]*segment]
 	pairs    atomic.Int64
 	writing  sync.Mutex
+	waiting  atomic.Int32 // for writing, but the move of rows does not count
+	emptying bool         // a segment is being emptied; guarded by writing
 }
 
 // New makes an empty Index.
@@ -51,9 +53,16 @@ func (x *Index) Len() int { return int(x.pairs.Load()) }
 // there is no memory for it, and then nothing has changed.
 func (x *Index) Add(hash *[32]byte, ref uint64) error {
 	r := fromHash(hash)
-	x.writing.Lock()
+	x.lock()
 	defer x.writing.Unlock()
 	return x.add(&r, ref)
+}
+
+// lock lets one writer in.
+func (x *Index) lock() {
+	x.waiting.Add(1)
+	x.writing.Lock()
+	x.waiting.Add(-1)
 }
 
 func (x *Index) add(r *row, ref uint64) error {
@@ -78,14 +87,16 @@ func (x *Index) add(r *row, ref uint64) error {
 // Remove takes the pair out and reports whether it was there.
 func (x *Index) Remove(hash *[32]byte, ref uint64) (removed bool) {
 	r := fromHash(hash)
-	x.writing.Lock()
+	x.lock()
 	defer x.writing.Unlock()
 	s, id, ok := x.find(&r)
 	if !ok || !s.removeRef(id, &r, ref) {
 		return false
 	}
 	x.pairs.Add(-1)
-	s.reclaim()
+	if s.reclaim(); s.sparse() {
+		x.giveUp(s)
+	}
 	return true
 }
 
@@ -119,6 +130,7 @@ func (x *Index) grow() (*segment, error) {
 	s.start()
 	segments := append(slices.Clip(*x.segments.Load()), s)
 	x.segments.Store(&segments)
+	s.since = x.readers.Retire()
 	return s, nil
 }
 

@@ -10,10 +10,10 @@ import (
 
 var kernels = func() (ks []kernel) {
 	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasBMI1 {
-		ks = append(ks, kernel{"avx512", scanner(scanAVX512), prefetchHeaders, prefetchRows})
+		ks = append(ks, kernel{"avx512", scanner(scanAVX512), prefetchHeaders, fetchRows})
 	}
 	if cpu.X86.HasAVX2 && cpu.X86.HasBMI1 {
-		ks = append(ks, kernel{"avx2", scanner(scanAVX2), prefetchHeaders, prefetchRows})
+		ks = append(ks, kernel{"avx2", scanner(scanAVX2), prefetchHeaders, fetchRows})
 	}
 	return append(ks, goKernel)
 }()
@@ -34,12 +34,6 @@ func prefetchHeaders(d *directory, b int, q *row) {
 		return // few headers are read
 	}
 	prefetchHeadersAsm(&d.headers[b<<d.bits], int(q.band(b))>>(bandBits-d.bits), 1<<d.bits)
-}
-
-func prefetchRows(rows []uint64, ids []uint32) {
-	if len(ids) > 0 {
-		prefetchRowsAsm(&rows[0], &ids[0], len(ids))
-	}
 }
 
 //go:noescape

@@ -72,26 +72,36 @@ func (s *segment) postings(h header, yield func(pos, id uint32)) {
 	}
 }
 
-// split divides a full block in two by the next bit of the band's value. The
-// old one stays as it is for readers that are in it.
+// split divides a full block in two by the next bit of the band's value, which
+// only the rows know: all are asked for before the first is read. The old one
+// stays as it is for readers that are in it.
 func (s *segment) split(d *directory, b int, v uint16) {
 	old, depth := d.header(b, v), d.depth[d.at(b, v)]
-	bit := uint(bandBits - 1 - depth)
-	side := func(id uint32) int {
-		return int(s.rows[4*id+uint32(b>>2)]>>(uint(b&3*bandBits)+bit)) & 1
+	s.positions, s.rowsOf = s.positions[:0], s.rowsOf[:0]
+	for pos, end := old.unit()*unitLanes, (old.unit()+old.units())*unitLanes; pos < end; pos++ {
+		if id := s.id(pos); rowNumberOK(id) {
+			s.positions, s.rowsOf = append(s.positions, pos), append(s.rowsOf, id)
+		}
 	}
-	var count [2]uint32
-	s.postings(old, func(_, id uint32) { count[side(id)]++ })
+	fetchRows(s.rows, s.rowsOf)
+	bit := uint(bandBits - 1 - depth)
+	shift := uint(b&3*bandBits) + bit
+	ones := uint32(0)
+	for i, id := range s.rowsOf {
+		side := uint32(s.rows[4*id+uint32(b>>2)]>>shift) & 1
+		ones += side
+		s.rowsOf[i] = id | side<<31
+	}
 	var halves [2]header
-	for i, n := range count {
+	for i, n := range [2]uint32{uint32(len(s.rowsOf)) - ones, ones} {
 		halves[i] = s.block(codeFor(max(1, (n+unitLanes-1)/unitLanes)))
 	}
 	var n [2]uint32
-	s.postings(old, func(pos, id uint32) {
-		i := side(id)
-		s.push(halves[i], n[i], s.lane(pos), id)
-		n[i]++
-	})
+	for i, id := range s.rowsOf {
+		side := id >> 31
+		s.push(halves[side], n[side], s.lane(s.positions[i]), id&noRow)
+		n[side]++
+	}
 	s.point(d, b, v&^(1<<bit), depth+1, halves[0])
 	s.point(d, b, v|1<<bit, depth+1, halves[1])
 	s.retireBlock(old)

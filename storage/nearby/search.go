@@ -12,7 +12,9 @@ func (x *Index) Search(q *[32]byte, radius int, dst []Match) (matches []Match, t
 	s := scratches.Get().(*scratch)
 	s.seat = x.readers.Enter(s.seat)
 	a := newAnswer(x, q, radius, dst)
-	for _, seg := range *x.segments.Load() {
+	segments := *x.segments.Load()
+	a.several = len(segments) > 1
+	for _, seg := range segments {
 		if a.goesOn() && a.radius <= MaxIndexed {
 			g := gathering{segment: seg, scratch: s, answer: &a, kernel: x.kernel}
 			g.gather()

@@ -31,6 +31,11 @@ type segment struct {
 	limbo   limbo
 	areas   []*pages.Area
 	huge    bool
+	since   uint64 // mark after which all searches know this segment, or 0
+	leaving bool   // its rows are moving to another segment
+	stays   bool   // they could not
+
+	positions, rowsOf []uint32 // of the block that is being split
 }
 
 // The places of the areas that a load replaces.

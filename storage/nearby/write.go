@@ -13,15 +13,28 @@ func (s *segment) canTake(n int) bool {
 
 // full says that the segment takes no more hashes.
 func (s *segment) full() bool {
-	return len(s.free) == 0 && s.rowTop.Load() >= s.rowCap || !s.canTake(1)
+	return s.leaving || len(s.free) == 0 && s.rowTop.Load() >= s.rowCap || !s.canTake(1)
 }
 
 // addRow lists a hash that is not there yet. The segment must not be full.
 func (s *segment) addRow(r *row, ref uint64) {
+	s.list(r, func(id uint32) { s.setRef(id, ref) })
+}
+
+// addRowList is addRow with all the refs of a row of another segment.
+func (s *segment) addRowList(r *row, refs *refList) {
+	s.list(r, func(id uint32) {
+		s.lists.m.Store(id, refs)
+		s.refs.mark(id, manyRefs)
+	})
+}
+
+// list adds a row that setRefs gives its refs.
+func (s *segment) list(r *row, setRefs func(id uint32)) {
 	s.enlarge()
 	id := s.newRow()
 	s.storeRow(id, r)
-	s.setRef(id, ref)
+	setRefs(id)
 	s.publishRow(id)
 	for b := range bandCount {
 		s.addPosting(b, r, id)

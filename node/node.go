@@ -18,6 +18,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tocsin-db/tocsin/consensus"
+	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/node/identity"
 	"github.com/tocsin-db/tocsin/node/media"
@@ -63,6 +64,8 @@ type Node struct {
 	horizon      *cosign.Horizon  // of a reader, else nil
 	signer       *signer
 	hasher       *media.Hasher
+	server       *api.Server
+	loading      loading
 	invites      *invitations
 	mayNotCosign error         // why cosigned is nil on a member
 	turn         int           // which member a reader asks first
@@ -99,6 +102,7 @@ func (n *Node) open(ctx context.Context) error {
 		do   func(context.Context) error
 	}{
 		{"loading the identity", n.openIdentity},
+		{"opening the doors", n.openDoors},
 		{"opening the store", n.openStore},
 		{"starting the network", n.openHost},
 		{"opening what is final", n.openFinal},
@@ -108,7 +112,7 @@ func (n *Node) open(ctx context.Context) error {
 		{"following the log", n.follow},
 		{"looking after the store", n.upkeep},
 		{"confirming decisions", n.confirm},
-		{"opening the doors", n.openDoors},
+		{"answering", n.answer},
 	} {
 		if err := step.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", step.what, err)
@@ -135,7 +139,7 @@ func (n *Node) openIdentity(context.Context) (err error) {
 func (n *Node) openStore(context.Context) (err error) {
 	n.store, err = storage.Open(filepath.Join(n.cfg.Dir, "fsm"), storage.Options{
 		FS: vfs.Default, Logger: n.log, Fatal: n.fail,
-		Progress: func(done, of uint64) { n.log.Info("loading live signals", "done", done, "of", of) },
+		Progress: n.loading.at,
 	})
 	if err != nil {
 		return err

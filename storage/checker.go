@@ -4,6 +4,7 @@ package storage
 
 import (
 	"context"
+	"encoding/binary"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -326,4 +327,14 @@ func firstError(errs ...error) error {
 		}
 	}
 	return nil
+}
+
+// A multiset is a sum over pairs that is the same in every order.
+type multiset [4]uint64
+
+func (m *multiset) add(place, leaf spec.Hash) {
+	h := spec.NodeHash(place, leaf)
+	for i := range m {
+		m[i] += binary.LittleEndian.Uint64(h[8*i:])
+	}
 }

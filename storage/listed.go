@@ -21,7 +21,8 @@ type listed struct {
 	others  *exact.Table
 }
 
-func newListed(hint int) *listed { return &listed{exact.New(hint / 2), exact.New(hint / 2)} }
+// newListed makes tables with room for about so many of each.
+func newListed(digests, others int) *listed { return &listed{exact.New(digests), exact.New(others)} }
 
 func (t *listed) add(l *liveSignal) {
 	if l.Type == typeDigest {

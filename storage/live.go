@@ -3,6 +3,8 @@
 package storage
 
 import (
+	"bytes"
+
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -21,10 +23,12 @@ type liveSignal struct {
 }
 
 func parseLive(key, value []byte) (*liveSignal, error) {
-	var l liveSignal
-	if len(key) != 65 || spec.Decode(value, &l) != nil {
+	v, ok := quickLive(value)
+	if len(key) != 65 || !ok {
 		return nil, spec.Errorf(spec.CodeCorrupt, "a live signal cannot be decoded")
 	}
+	l := liveSignal{Type: typeName(v.Type), Value: bytes.Clone(v.Value), Quality: v.Quality, C: spec.Hash(v.C), Meta: bytes.Clone(v.Meta), Item: v.Item}
+	copy(l.Salt[:], v.Salt)
 	if t, ok := spec.SignalTypeOf(l.Type); !ok || t.Size != 0 && len(l.Value) != t.Size {
 		return nil, spec.Errorf(spec.CodeCorrupt, "a live signal has a value of another size than its type")
 	}
@@ -34,8 +38,8 @@ func parseLive(key, value []byte) (*liveSignal, error) {
 }
 
 func (l *liveSignal) meta() (spec.LiveMeta, error) {
-	var m spec.LiveMeta
-	if spec.Decode(l.Meta, &m) != nil {
+	m, ok := quickMeta(l.Meta)
+	if !ok {
 		return m, spec.Errorf(spec.CodeCorrupt, "what a live signal says of its entry cannot be decoded")
 	}
 	return m, nil

@@ -3,8 +3,12 @@
 package storage
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/spec/tlog"
+	"github.com/tocsin-db/tocsin/storage/lanes"
 )
 
 // Sizes of the two trees that commit to the state: a bucket is chosen by the top
@@ -95,13 +99,38 @@ func (t *bucketTree) rollback() {
 	t.undo = t.undo[:0]
 }
 
-// load sets many buckets at once and then the hashes above them.
-func (t *bucketTree) load(set func(put func(b uint32, h spec.Hash)) error) error {
-	dirty := make([]uint32, 0, 1024)
-	err := set(func(b uint32, h spec.Hash) {
-		t.nodes[1<<t.bits+b] = h
-		dirty = append(dirty, 1<<t.bits+b)
-	})
-	t.raise(dirty, func(node uint32, h spec.Hash) { t.nodes[node] = h })
-	return err
+// A bucketRoot is the root of one bucket.
+type bucketRoot struct {
+	bucket uint32
+	root   spec.Hash
 }
+
+// load sets many buckets at once, each given once, and then the hashes above them.
+func (t *bucketTree) load(roots []bucketRoot) {
+	slices.SortFunc(roots, func(a, b bucketRoot) int { return cmp.Compare(a.bucket, b.bucket) })
+	dirty := make([]uint32, len(roots))
+	for i, r := range roots {
+		dirty[i] = 1<<t.bits + r.bucket
+		t.nodes[dirty[i]] = r.root
+	}
+	var q lanes.Queue
+	for level := t.bits; level > 0 && len(dirty) > 0; level-- {
+		up := dirty[:0]
+		for _, i := range dirty { // ascending, so that siblings are neighbours
+			if p := i >> 1; len(up) == 0 || up[len(up)-1] != p {
+				addNode(&q, &t.nodes[p], &t.nodes[2*p], &t.nodes[2*p+1])
+				up = append(up, p)
+			}
+		}
+		q.Flush()
+		dirty = up
+	}
+}
+
+// addNode has spec.NodeHash of two hashes written to into.
+func addNode(q *lanes.Queue, into, left, right *spec.Hash) {
+	q.Add((*[32]byte)(into), nodePrefix, left[:], right[:])
+}
+
+// Prefixes of RFC 6962 §2.1.
+var leafPrefix, nodePrefix = []byte{0}, []byte{1}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tocsin-db/tocsin/consensus"
 	"github.com/tocsin-db/tocsin/node"
+	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/config"
 	"github.com/tocsin-db/tocsin/spec"
 )
@@ -66,7 +67,7 @@ func runNode(ctx context.Context, dir string, conf *config.Config, log *slog.Log
 		Dir: dir, Listen: conf.Listen, HTTP: conf.HTTP, Peers: conf.Peers,
 		Profile: conf.Profile, MaxFileBytes: conf.MaxFileBytes, PurgeEvery: conf.PurgeEvery, VerifyEvery: conf.VerifyEvery, Logger: log,
 	})
-	if errors.Is(err, syscall.EAGAIN) { // the lock of the database
+	if errors.Is(err, api.ErrRunning) || errors.Is(err, syscall.EAGAIN) { // the lock of the database
 		return usage("another process, perhaps a running node, uses %s", dir)
 	}
 	if spec.CodeOf(err) == spec.CodeCorrupt {

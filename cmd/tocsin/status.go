@@ -40,16 +40,22 @@ func (p *program) status(c *cli.Context) error {
 	if err != nil {
 		return callError(err, nil, 0, nil)
 	}
-	if err := callError(nil, resp.HTTPResponse, 200, resp.ApplicationProblemJSONDefault); err != nil {
-		return err
-	}
 	health, err := readiness(c, client)
 	if err != nil {
 		return err
 	}
-	report := statusReport{*resp.JSON200, health.Ok, health.Checks}
+	opening := resp.JSON200 == nil && !health.Ok // it can only say how far it is
+	if err := callError(nil, resp.HTTPResponse, 200, resp.ApplicationProblemJSONDefault); err != nil && !opening {
+		return err
+	}
+	report := statusReport{Ready: health.Ok, Checks: health.Checks}
+	if !opening {
+		report.Status = *resp.JSON200
+	}
 	if c.Bool("json") {
 		err = p.json(report)
+	} else if opening {
+		err = p.table([][]string{{"ready", "no"}})
 	} else {
 		err = p.printStatus(&report)
 	}

@@ -85,9 +85,10 @@ func (r *recorder) recovered(req *http.Request, v any) {
 }
 
 // handler routes requests to the backend after access and limits are decided.
-func handler(cfg Config) http.Handler {
+// notYet, unless nil, says why nothing but health is answered.
+func handler(cfg Config, s *service, notYet func() error) http.Handler {
 	mux := http.NewServeMux()
-	strict := wire.NewStrictHandlerWithOptions(&service{cfg.Backend}, nil, wire.StrictHTTPServerOptions{
+	strict := wire.NewStrictHandlerWithOptions(s, nil, wire.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  failRequest,
 		ResponseErrorHandlerFunc: fail,
 	})
@@ -99,13 +100,19 @@ func handler(cfg Config) http.Handler {
 		if !ok {
 			route, ok = proofRoutes[pattern]
 		}
-		if !ok {
+		if !ok && notYet == nil {
 			unrouted(mux, w, r)
 			return
 		}
 		r.Pattern = pattern
-		if err := admit(callerOf(r.Context()), route); err != nil {
-			fail(w, r, err)
+		if ok {
+			if err := admit(callerOf(r.Context()), route); err != nil {
+				fail(w, r, err)
+				return
+			}
+		}
+		if notYet != nil && !health[pattern] {
+			fail(w, r, notYet())
 			return
 		}
 		if err := bound(w, r, route, cfg.MaxFileBytes); err != nil {

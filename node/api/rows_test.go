@@ -131,7 +131,7 @@ func TestRowsThatAreRefused(t *testing.T) {
 // not: whole rows are answered, others refused.
 func FuzzRows(f *testing.F) {
 	back := &fake{listed: spec.Hash{1}}
-	h := handler(Config{Backend: back})
+	h := handler(Config{}, &service{back}, nil)
 	f.Add([]byte{}, true)
 	f.Add(append(back.listed[:], make([]byte, 32)...), true)
 	f.Add(make([]byte, 33), false)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tocsin-db/tocsin/spec"
@@ -33,7 +34,8 @@ const SocketName = "tocsin.sock"
 
 // Config says what to serve, and where.
 type Config struct {
-	Backend      Backend
+	Backend      Backend // nil: only Opening is answered until Serve is called
+	Opening      func() []Check
 	Proofs       Proofs // or nil
 	Socket       string // path of the unix socket; "" for none
 	TCP          string // loopback address; "" for none
@@ -48,10 +50,14 @@ type Server struct {
 	servers []*http.Server
 	socket  string // to remove
 	tcp     net.Addr
+	handler atomic.Pointer[http.Handler]
 	done    sync.WaitGroup
+	closed  sync.Once
 }
 
-// Open opens the doors. Nothing is served when it fails.
+// Open opens the doors. Nothing is served when it fails. Without a Backend, health
+// is answered from Opening, and everything else is refused with NOT_READY and the
+// first reason of it.
 func Open(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -77,10 +83,25 @@ func Open(cfg Config) (*Server, error) {
 		}
 		s.socket = cfg.Socket
 	}
-	h := handler(cfg)
+	if cfg.Backend == nil {
+		o := &opening{checks: cfg.Opening}
+		h := handler(cfg, &service{o}, o.notYet)
+		s.handler.Store(&h)
+	} else {
+		s.Serve(cfg.Backend, cfg.Proofs)
+	}
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.handler.Load()).ServeHTTP(w, r) })
 	s.serve(socket, socketDoor, h)
 	s.serve(tcp, tcpDoor, guardTCP(h))
 	return s, nil
+}
+
+// Serve answers from b and p from now on.
+func (s *Server) Serve(b Backend, p Proofs) {
+	cfg := s.cfg
+	cfg.Backend, cfg.Proofs = b, p
+	h := handler(cfg, &service{b}, nil)
+	s.handler.Store(&h)
 }
 
 // Addr is the address of the TCP door, nil when there is none.
@@ -109,7 +130,12 @@ func (s *Server) serve(l net.Listener, d door, h http.Handler) {
 }
 
 // Close lets the requests at hand finish until ctx ends, then breaks them off.
-func (s *Server) Close(ctx context.Context) error {
+func (s *Server) Close(ctx context.Context) (err error) {
+	s.closed.Do(func() { err = s.close(ctx) })
+	return err
+}
+
+func (s *Server) close(ctx context.Context) error {
 	var errs []error
 	for _, srv := range s.servers {
 		if err := srv.Shutdown(ctx); err != nil {

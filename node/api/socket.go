@@ -17,6 +17,9 @@ const (
 	maxSocket  = 107 // bytes of a socket's path, on Linux; others take a few less
 )
 
+// ErrRunning says that another process answers on the socket.
+var ErrRunning = errors.New("a node is running")
+
 // listenSocket opens the socket under another name and moves it into place once
 // its mode is set: nobody can connect before, and the socket that a crash left
 // is replaced.
@@ -26,7 +29,7 @@ func listenSocket(path string) (net.Listener, error) {
 	}
 	if c, err := net.Dial("unix", path); err == nil {
 		c.Close()
-		return nil, spec.Errorf(spec.CodeUnavailable, "a node is running on %s already", filepath.Dir(path))
+		return nil, spec.Errorf(spec.CodeUnavailable, "%w on %s already", ErrRunning, filepath.Dir(path))
 	}
 	hidden := filepath.Join(filepath.Dir(path), "."+rand.Text()[:8])
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: hidden, Net: "unix"})

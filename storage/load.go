@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/maphash"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// Everything that a start reads is cut into pieces, of which every processor takes
+// the next one: pieces of the live signals and of the rules' leaves are whole
+// buckets, so that each gives the roots of its buckets.
+const piecesBits = 8
+
+// load fills the indexes and the trees from what is stored, and checks that the
+// leaves of the rules are those of their records.
+func (d *database) load(progress func(done, of uint64)) error {
+	l := &loading{d: d, progress: progress, types: map[string]*typeLoader{}, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+	if err := l.prepare(); err != nil {
+		return err
+	}
+	if err := inPieces(l.pieces()); err != nil {
+		return err
+	}
+	if n := l.done.Load(); n != d.counts.Live {
+		return d.nameDamage(spec.Errorf(spec.CodeCorrupt, "the database holds %d live signals where %d were written", n, d.counts.Live))
+	}
+	if l.leaves != l.records {
+		return d.nameDamage(spec.Errorf(spec.CodeCorrupt, "the records of the rules are not those that were written"))
+	}
+	d.live.load(l.live)
+	d.rules.load(l.rules)
+	return l.finish()
+}
+
+// loading is a start under way. What pieces share is guarded by mu.
+type loading struct {
+	d        *database
+	progress func(done, of uint64)
+	done     atomic.Uint64 // live signals
+	types    map[string]*typeLoader
+	seeds    [2]maphash.Seed
+
+	mu              sync.Mutex
+	live, rules     []bucketRoot
+	leaves, records keyedSum
+}
+
+// A typeLoader takes the values of one type for its finder.
+type typeLoader struct {
+	mu     sync.Mutex
+	add    func(value []byte) error
+	finish func() error
+}
+
+// sampled is how many live signals tell what types there are: they stand in the
+// order of hashes, so that the first are as good as any.
+const sampled = 4096
+
+// prepare makes the indexes in about the size that they will have.
+func (l *loading) prepare() error {
+	counts, seen := map[string]int{}, 0
+	it, err := l.d.pebble.NewIter(tableBounds(tableLive, nil, nil))
+	if err != nil {
+		return err
+	}
+	for it.First(); it.Valid() && seen < sampled; it.Next() {
+		if v, ok := quickLive(it.Value()); ok {
+			counts[string(v.Type)]++
+			seen++
+		}
+	}
+	if err := it.Error(); err != nil {
+		_ = it.Close() // which is the same error
+		return l.d.unreadable(err)
+	}
+	if err := it.Close(); err != nil {
+		return err
+	}
+	share := func(n int) int {
+		return int(float64(min(l.d.counts.Live, 1<<40)) * float64(n) / float64(max(1, seen)) * 1.02)
+	}
+	l.d.exact = newListed(share(counts[typeDigest]), share(seen-counts[typeDigest]))
+	for typ, f := range l.d.finders {
+		add, finish := f.load(share(counts[typ]))
+		l.types[typ] = &typeLoader{add: add, finish: finish}
+	}
+	return nil
+}
+
+// finish ends the loading of the finders.
+func (l *loading) finish() error {
+	var errs []error
+	for _, t := range l.types {
+		errs = append(errs, t.finish())
+	}
+	return errors.Join(errs...)
+}
+
+// pieces lists what is to be read: first what takes longest.
+func (l *loading) pieces() (all []func(*pieceWork) error) {
+	cut := func(table byte, prefix []byte, scan func(*pieceWork, *pebble.IterOptions) error) {
+		for i := range 1 << piecesBits {
+			from, to := append(prefix[:len(prefix):len(prefix)], byte(i)), append(prefix[:len(prefix):len(prefix)], byte(i+1))
+			if i == 0 {
+				from = prefix
+			}
+			if i == 1<<piecesBits-1 {
+				to = after(prefix)
+			}
+			bounds := tableBounds(table, from, to)
+			all = append(all, func(w *pieceWork) error { return scan(w, bounds) })
+		}
+	}
+	cut(tableLive, nil, l.livePiece)
+	cut(tableRecord, spec.EntryPrefix, l.recordPiece)
+	cut(tableRuleLeaf, nil, l.ruleLeafPiece)
+	for _, rest := range [][2][]byte{{nil, spec.EntryPrefix}, {after(spec.EntryPrefix), nil}} {
+		bounds := tableBounds(tableRecord, rest[0], rest[1])
+		all = append(all, func(w *pieceWork) error { return l.recordPiece(w, bounds) })
+	}
+	return all
+}
+
+// tableBounds are the keys of a table from one on and below another; nil for none.
+func tableBounds(table byte, from, to []byte) *pebble.IterOptions {
+	o := &pebble.IterOptions{LowerBound: append([]byte{table}, from...), UpperBound: append([]byte{table}, to...)}
+	if to == nil {
+		o.UpperBound = []byte{table + 1}
+	}
+	return o
+}
+
+// inPieces has every processor take one piece after the other.
+func inPieces(all []func(*pieceWork) error) error {
+	var next atomic.Int64
+	workers := min(runtime.GOMAXPROCS(0), len(all))
+	errs := make([]error, workers)
+	var wg sync.WaitGroup
+	for n := range workers {
+		wg.Go(func() {
+			var w pieceWork
+			for i := next.Add(1) - 1; i < int64(len(all)) && errs[n] == nil; i = next.Add(1) - 1 {
+				if errs[n] = all[i](&w); errs[n] != nil {
+					next.Store(int64(len(all)))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// each calls fn with the records of a piece. What cannot be read is named by its
+// bucket.
+func (d *database) each(bounds *pebble.IterOptions, fn func(key, value []byte) error) error {
+	it, err := d.pebble.NewIter(bounds)
+	if err != nil {
+		return err
+	}
+	for it.First(); it.Valid(); it.Next() {
+		if err := fn(it.Key(), it.Value()); err != nil {
+			return errors.Join(err, it.Close())
+		}
+	}
+	if err := it.Error(); err != nil {
+		_ = it.Close() // which is the same error
+		return d.unreadable(err)
+	}
+	return it.Close()
+}
+
+func (d *database) unreadable(err error) error {
+	return d.nameDamage(spec.Errorf(spec.CodeCorrupt, "the state cannot be read: %w", err))
+}
+
+// A keyedSum is a multiset whose hashes are keyed anew at every start: sets that differ have the same sum with a chance of
+// 2^-128.
+type keyedSum [2]uint64
+
+func (m *keyedSum) add(seeds *[2]maphash.Seed, place, leaf *spec.Hash) {
+	var b [64]byte
+	copy(b[:], place[:])
+	copy(b[32:], leaf[:])
+	for i := range m {
+		m[i] += maphash.Bytes(seeds[i], b[:])
+	}
+}
+
+func (m *keyedSum) join(o keyedSum) {
+	for i := range m {
+		m[i] += o[i]
+	}
+}
+
+// bucketAt returns the bucket of a key of a table ordered by places.
+func (t *bucketTree) bucketAt(key []byte) (uint32, error) {
+	if len(key) < 33 {
+		return 0, spec.Errorf(spec.CodeCorrupt, "a key of the database is too short")
+	}
+	return binary.BigEndian.Uint32(key[1:5]) >> (32 - t.bits), nil
+}

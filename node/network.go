@@ -34,6 +34,9 @@ func (n *Node) openHost(context.Context) (err error) {
 		return err
 	}
 	n.onStop(func(context.Context) error { return n.host.Close() })
+	n.forwards.call = func(ctx context.Context, to p2p.PeerID, req []byte) ([]byte, error) {
+		return n.host.Call(ctx, to, protocolSubmit, req, maxAnswer)
+	}
 	return n.connect()
 }
 
@@ -116,7 +119,7 @@ func (n *Node) servePeers(context.Context) error {
 	}
 	n.host.Handle(cosign.Protocol, p2p.Policy{Roles: []string{spec.RoleMember}, MaxRequest: cosign.MaxRequest}, n.serveCosign)
 	n.host.Handle(protocolPosition, p2p.Policy{Roles: []string{spec.RoleMember}}, n.servePosition)
-	n.host.Handle(protocolSubmit, p2p.Policy{Roles: enrolled, MaxRequest: spec.MaxRaftEntry, MaxStreams: 64}, n.serveSubmit)
+	n.host.Handle(protocolSubmit, p2p.Policy{Roles: enrolled, MaxRequest: maxForward, MaxStreams: 64}, n.serveSubmit)
 	n.host.Handle(protocolJoin, p2p.Policy{Roles: []string{roleInvitee}, MaxRequest: 4 << 10}, n.serveJoin)
 	return nil
 }

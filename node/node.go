@@ -63,6 +63,8 @@ type Node struct {
 	cosigner     *cosign.Cosigner // of a member, else nil
 	horizon      *cosign.Horizon  // of a reader, else nil
 	signer       *signer
+	forwards     forwarder
+	made         made
 	hasher       *media.Hasher
 	server       *api.Server
 	loading      loading

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -15,9 +16,6 @@ import (
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/spec"
 )
-
-// protocolSubmit forwards a submission to a member, who hands it to the leader.
-const protocolSubmit = "/tocsin/submit/1"
 
 // submitTimeout is how long a node goes on trying to learn the outcome of an
 // operation.
@@ -85,7 +83,19 @@ func readRecord(st governance.State, key []byte, out any) error {
 // the operation stands in the log and its effects are visible on this node, or
 // with the refusal's code. An operation whose epoch has passed is signed anew.
 func (n *Node) submit(ctx context.Context, body spec.Body, opening *spec.Opening) (spec.Outcome, error) {
-	return n.seeThrough(ctx, func() (spec.Submission, error) { return n.signer.sign(n.store, body, opening) })
+	var forget []func()
+	defer func() {
+		for _, f := range forget {
+			f()
+		}
+	}()
+	return n.seeThrough(ctx, func() (spec.Submission, error) {
+		sub, err := n.signer.sign(n.store, body, opening)
+		if err == nil && opening != nil {
+			forget = append(forget, n.made.keep(sub, opening))
+		}
+		return sub, err
+	})
 }
 
 // seeThrough submits what make signs; it is asked again only when the operation
@@ -156,84 +166,106 @@ func (n *Node) attempt(ctx context.Context, sub spec.Submission, attempt int) (s
 		if len(ups) == 0 {
 			return spec.Outcome{}, spec.Errorf(spec.CodeUnavailable, "no member of the consortium is known")
 		}
-		return n.forward(ctx, ups[(attempt+n.turn)%len(ups)], sub)
+		return n.forwards.forward(ctx, ups[(attempt+n.turn)%len(ups)], sub)
 	}
-	out, err := n.lead(ctx, sub)
+	r := n.lead(ctx, []spec.Submission{sub})[0]
 	var not *consensus.NotLeaderError
-	if errors.As(err, &not) && not.Leader != "" {
-		return n.forward(ctx, p2p.PeerID(not.Leader), sub)
+	if errors.As(r.Err, &not) && not.Leader != "" {
+		return n.forwards.forward(ctx, p2p.PeerID(not.Leader), sub)
 	}
-	return out, err
+	return r.Outcome, r.Err
 }
 
-// lead checks a submission against the state as it is and proposes it. What the
-// rules refuse now is refused at once, without an entry in the raft log.
-func (n *Node) lead(ctx context.Context, sub spec.Submission) (spec.Outcome, error) {
+// lead checks submissions against the state as it is and proposes them together.
+// What the rules refuse now is refused at once, without an entry in the raft log.
+func (n *Node) lead(ctx context.Context, subs []spec.Submission) []consensus.Result {
+	results := make([]consensus.Result, len(subs))
+	err := n.leading(ctx)
+	parsed := make([]governance.Parsed, len(subs))
+	open := make([]bool, len(subs)) // to be proposed
+	if err == nil {
+		jobs := make([]func() error, len(subs))
+		for i := range subs {
+			jobs[i] = func() (err error) {
+				parsed[i] = n.made.parse(&subs[i])
+				results[i].Outcome, open[i], err = n.judge(&parsed[i])
+				return err
+			}
+		}
+		err = inParallel(jobs)
+	}
+	if err != nil {
+		for i := range results {
+			results[i] = consensus.Result{Err: err}
+		}
+		return results
+	}
+	var proposed []spec.Submission
+	var at []int
+	for i := range subs {
+		if open[i] {
+			defer n.replica.remember(subs[i], parsed[i])()
+			proposed, at = append(proposed, subs[i]), append(at, i)
+		}
+	}
+	for j, r := range n.consensus.SubmitBatch(ctx, proposed) {
+		results[at[j]] = r
+	}
+	return results
+}
+
+// leading returns why this node cannot judge and propose, or nil.
+func (n *Node) leading(ctx context.Context) error {
 	if !n.consensus.IsLeader() {
 		id, _ := n.consensus.Leader()
-		return spec.Outcome{}, &consensus.NotLeaderError{Leader: id}
+		return &consensus.NotLeaderError{Leader: id}
 	}
-	out := spec.Outcome{}
-	if err := n.consensus.CaughtUp(ctx); err != nil {
-		return out, err
-	}
-	p := governance.Parse(&sub)
+	return n.consensus.CaughtUp(ctx)
+}
+
+// judge returns the outcome of an operation that stands in the log or that the
+// rules refuse now; propose is true for any other.
+func (n *Node) judge(p *governance.Parsed) (out spec.Outcome, propose bool, err error) {
 	if p.Err == nil {
 		out.ID = p.Op.ID
 		index, found, err := n.store.Find(out.ID)
-		if err != nil {
-			return out, err
-		}
 		if found {
 			out.Index = index
-			return out, nil
+		}
+		if err != nil || found {
+			return out, false, err
 		}
 	}
-	if err := governance.Check(n.store, &p); err != nil {
-		if spec.CodeOf(err) == "" {
-			return out, err
-		}
-		out.Code, out.Message = spec.CodeOf(err), err.Error()
-		return out, nil
+	err = governance.Check(n.store, p)
+	if code := spec.CodeOf(err); code != "" {
+		out.Code, out.Message = code, err.Error()
+		return out, false, nil
 	}
-	defer n.replica.remember(sub, p)()
-	return n.consensus.Submit(ctx, sub)
+	return out, err == nil, err
 }
 
-// forward sends a submission to a member and returns the outcome that it tells.
-func (n *Node) forward(ctx context.Context, to p2p.PeerID, sub spec.Submission) (spec.Outcome, error) {
-	var out spec.Outcome
-	req, err := spec.Encode(&sub)
-	if err != nil {
-		return out, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	resp, err := n.host.Call(ctx, to, protocolSubmit, req, 4<<10)
-	if err != nil {
-		return out, err
-	}
-	return out, spec.Decode(resp, &out)
+// made are the openings of operations that this node just signed, by id of the
+// operation: it need not decode and hash again what it made.
+type made struct{ openings sync.Map } // spec.Hash → *madeOpening
+
+type madeOpening struct {
+	encoded []byte
+	opening *spec.Opening
 }
 
-// serveSubmit answers protocolSubmit. Whoever is enrolled may call: the signature
-// inside decides what the operation may do. The caller gets the outcome, or
-// NOT_LEADER when this member does not lead and the leader is not known.
-func (n *Node) serveSubmit(ctx context.Context, from p2p.PeerID, role string, req []byte) ([]byte, error) {
-	var sub spec.Submission
-	if err := spec.Decode(req, &sub); err != nil {
-		return nil, err
+// keep remembers an opening, which must not change any more, until forget is called.
+func (m *made) keep(sub spec.Submission, o *spec.Opening) (forget func()) {
+	o.Root() // computed once, before others read it
+	id := spec.LeafHash(sub.Envelope)
+	m.openings.Store(id, &madeOpening{sub.Opening, o})
+	return func() { m.openings.Delete(id) }
+}
+
+// parse is governance.Parse.
+func (m *made) parse(sub *spec.Submission) governance.Parsed {
+	if o, ok := m.openings.Load(spec.LeafHash(sub.Envelope)); ok && bytes.Equal(o.(*madeOpening).encoded, sub.Opening) {
+		op, err := spec.ParseEnvelope(sub.Envelope)
+		return governance.Parsed{Op: op, Opening: o.(*madeOpening).opening, Err: err}
 	}
-	if len(sub.Envelope) > spec.MaxLeaf || len(sub.Opening) > spec.MaxOpening {
-		return nil, spec.Errorf(spec.CodeTooLarge, "an operation is at most %d bytes and its opening %d", spec.MaxLeaf, spec.MaxOpening)
-	}
-	out, err := n.lead(ctx, sub)
-	var not *consensus.NotLeaderError
-	if errors.As(err, &not) && not.Leader != "" && role != spec.RoleMember {
-		out, err = n.forward(ctx, p2p.PeerID(not.Leader), sub)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return spec.Encode(&out)
+	return governance.Parse(sub)
 }

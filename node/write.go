@@ -35,11 +35,14 @@ func blind(p api.Proposal) (*spec.Proposal, *spec.Opening, error) {
 			} else {
 				counts = append(counts, spec.Count{Type: s.Type, Count: 1})
 			}
-			o := spec.Opened{Item: i, Signal: s}
-			rand.Read(o.Salt[:])
-			opening.Signals = append(opening.Signals, o)
+			opening.Signals = append(opening.Signals, spec.Opened{Item: i, Signal: s})
 		}
 		body.Items = append(body.Items, spec.Item{Labels: item.Labels, Counts: counts})
+	}
+	salts := make([]byte, spec.SaltSize*len(opening.Signals))
+	rand.Read(salts)
+	for i := range opening.Signals {
+		copy(opening.Signals[i].Salt[:], salts[spec.SaltSize*i:])
 	}
 	text := salted(p.Text)
 	body.Text = text.Hash()

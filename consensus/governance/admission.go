@@ -28,6 +28,9 @@ func perceptual(typ string) bool { return typ == "pdq" || typ == "vpdq" }
 // leaf, and reports whether any item is held. In a log that is replayed it takes
 // what those found who held the values.
 func examine(v *view, id spec.Hash, p *spec.Proposal, b *Beside) (held bool, err error) {
+	if b.Tried {
+		return false, nil
+	}
 	var found []spec.Finding
 	if b.Attested {
 		found, err = attested(id, p, b.Admission)

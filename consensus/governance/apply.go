@@ -14,6 +14,9 @@ type Beside struct {
 	// those who decided it held them, and what they found is in Admission.
 	Attested  bool
 	Admission *spec.Admission // nil when nothing was found
+	// Tried says that the effects will not be carried out: then the values are not
+	// examined, since what is found in them refuses nothing.
+	Tried bool
 }
 
 // Apply decides one operation on a state and returns what it changes. A refusal

@@ -106,7 +106,7 @@ func Check(st State, p *Parsed) error {
 	if p.Err != nil {
 		return p.Err
 	}
-	_, err := Apply(st, p.Op, Beside{Opening: p.Opening})
+	_, err := Apply(st, p.Op, Beside{Opening: p.Opening, Tried: true})
 	return err
 }
 

@@ -52,7 +52,8 @@ func proposalItem(w wire.ProposalItem, pointer string) (ProposalItem, error) {
 	if len(w.Signals) == 0 {
 		return item, wire.At(pointer+"/signals", spec.Errorf(spec.CodeMalformed, "an item has at least one signal"))
 	}
-	seen := map[spec.Hash]bool{}
+	type place struct{ typ, value string }
+	seen := make(map[place]bool, len(w.Signals))
 	for i, ws := range w.Signals {
 		where := pointer + "/signals/" + strconv.Itoa(i)
 		sig, err := signal(ws, where)
@@ -62,20 +63,25 @@ func proposalItem(w wire.ProposalItem, pointer string) (ProposalItem, error) {
 		if t, _ := spec.SignalTypeOf(sig.Type); sig.Quality < t.MinQuality {
 			return item, wire.At(where+"/quality", spec.Errorf(spec.CodeSignal, "a %s of a quality under %d is not proposed", t.Name, t.MinQuality))
 		}
-		if seen[sig.Key()] {
+		at := place{sig.Type, string(sig.Value)}
+		if seen[at] {
 			return item, wire.At(where, spec.Errorf(spec.CodeDuplicate, "the item lists one signal twice"))
 		}
-		seen[sig.Key()] = true
+		seen[at] = true
 		item.Signals = append(item.Signals, sig)
 	}
-	slices.SortStableFunc(item.Signals, func(a, b spec.Signal) int { return typeRank(a.Type) - typeRank(b.Type) })
+	slices.SortStableFunc(item.Signals, func(a, b spec.Signal) int { return typeRanks[a.Type] - typeRanks[b.Type] })
 	return item, nil
 }
 
-// typeRank is the place of a type in the order of the specification.
-func typeRank(name string) int {
-	return slices.IndexFunc(spec.SignalTypes(), func(t spec.SignalType) bool { return t.Name == name })
-}
+// typeRanks are the places of the types in the order of the specification.
+var typeRanks = func() map[string]int {
+	ranks := map[string]int{}
+	for i, t := range spec.SignalTypes() {
+		ranks[t.Name] = i
+	}
+	return ranks
+}()
 
 // choices are the words for a ballot.
 var choices = map[wire.Choice]uint64{"approve": spec.Approve, "reject": spec.Reject, "abstain": spec.Abstain}

@@ -284,6 +284,10 @@ func (c *checker) deriveOne(e *spec.Entry, into []multiset) error {
 	if !spec.Matchable(e.State) {
 		return nil
 	}
+	id := spec.EntryID(e.Case, int(e.Item))
+	if done, err := c.deriveUnopened(id, into); done || err != nil {
+		return err
+	}
 	o, err := loadOpening(c.r, e.Case)
 	if err != nil || o == nil {
 		return err
@@ -291,7 +295,6 @@ func (c *checker) deriveOne(e *spec.Entry, into []multiset) error {
 	if e.First+e.Count > uint64(len(o.Signals)) {
 		return spec.Errorf(spec.CodeCorrupt, "an opening is shorter than its entry")
 	}
-	id := spec.EntryID(e.Case, int(e.Item))
 	meta, err := spec.Encode(&spec.LiveMeta{Entry: id, State: e.State, Since: e.Since, Sunset: e.Sunset, Labels: e.Labels})
 	if err != nil {
 		return err

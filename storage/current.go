@@ -81,14 +81,19 @@ func next(name string) string {
 	return "db-" + strconv.FormatUint(n+1, 10)
 }
 
-// reap removes everything but the database in use.
+// reap removes everything but the database in use, the one in the making, and
+// snapshots.
 func (s *Store) reap(inUse string) error {
 	names, err := s.opts.FS.List(s.dir)
 	if err != nil {
 		return fmt.Errorf("listing the store's directory: %w", err)
 	}
+	staged, err := s.staged()
+	if err != nil {
+		return err
+	}
 	for _, n := range names {
-		if n == inUse || n == currentFile {
+		if _, kept := keptSize(n); kept || n == inUse || n == currentFile || n == staged || n == stagingFile {
 			continue
 		}
 		if err := s.opts.FS.RemoveAll(s.opts.FS.PathJoin(s.dir, n)); err != nil {

@@ -23,6 +23,7 @@ type database struct {
 	pebble  *pebble.DB
 	name    string // directory below the store's
 	applied Applied
+	first   uint64 // the log here begins at this size, with the leaf before it
 	counts  counts
 	edge    tlog.Edge
 	live    *bucketTree
@@ -133,6 +134,9 @@ func loadDatabase(db *pebble.DB, name string, progress func(done, of uint64)) (*
 }
 
 func (d *database) loadEdge() error {
+	if err := d.loadFirst(); err != nil {
+		return err
+	}
 	d.edge.Size = d.counts.Leaves
 	for _, p := range tlog.EdgePlaces(d.edge.Size) {
 		b, err := get(d.pebble, logHashKey(p.Level, p.Index))

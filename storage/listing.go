@@ -4,6 +4,7 @@ package storage
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -48,7 +49,18 @@ func (t *Tx) List(l spec.Listing) error {
 	if err != nil {
 		return err
 	}
+	unopened, err := t.unopened(l.Meta.Entry)
+	if err != nil {
+		return err
+	}
+	if len(unopened) > 0 {
+		t.countEntry(&l)
+		return t.listUnopened(&l, meta, unopened)
+	}
 	o, err := t.openingOf(l.Case)
+	if err == nil && o == nil && l.Live {
+		o, err = t.askOld(l.Case)
+	}
 	if err != nil {
 		return err
 	}
@@ -72,20 +84,27 @@ func (t *Tx) List(l spec.Listing) error {
 	if !l.Live {
 		withheld = 0
 	}
+	t.countEntry(&l)
+	return t.withhold(l.Meta.Entry, uint64(withheld))
+}
+
+func (t *Tx) countEntry(l *spec.Listing) {
 	if l.Live && !l.Was {
 		t.counts.Entries++
 	} else if l.Was && !l.Live {
 		t.counts.Entries--
 	}
-	return t.withhold(l.Meta.Entry, uint64(withheld))
 }
 
 func (t *Tx) listOne(o *spec.Opened, entry spec.Hash, meta []byte, live bool) error {
-	s := &liveSignal{
+	return t.listSignal(&liveSignal{
 		Type: o.Signal.Type, Value: o.Signal.Value, Quality: uint64(o.Signal.Quality),
 		C: o.Commitment(), Meta: meta, Salt: o.Salt, Item: uint64(o.Item), k: o.Signal.Key(), entry: entry,
-	}
-	key := liveKey(s.k, entry)
+	}, live)
+}
+
+func (t *Tx) listSignal(s *liveSignal, live bool) error {
+	key := liveKey(s.k, s.entry)
 	bucket := t.d.live.bucketOf(s.k)
 	before, err := get(t.batch, key)
 	if err != nil {
@@ -148,13 +167,16 @@ func (t *Tx) withhold(entry spec.Hash, n uint64) error {
 // nothing else of it is left. Their commitments stay.
 func (t *Tx) Erase(e spec.Erasure) error {
 	o, err := t.openingOf(e.Case)
-	if err != nil || o == nil {
+	if err != nil {
 		return err
+	}
+	if o == nil {
+		return t.eraseUnopened(e, nil)
 	}
 	if e.First < 0 || e.Count < 0 || e.First+e.Count > len(o.Signals) {
 		return fmt.Errorf("erasing signals %d to %d of an opening of %d", e.First, e.First+e.Count, len(o.Signals))
 	}
-	if err := t.batch.Set(erasedKey, nil, nil); err != nil {
+	if err := errors.Join(t.batch.Set(erasedKey, nil, nil), t.eraseUnopened(e, o)); err != nil {
 		return err
 	}
 	left := false

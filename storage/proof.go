@@ -10,7 +10,8 @@ import (
 )
 
 // LogHash returns a complete hash of the Merkle tree over the log; it implements
-// tlog.Hashes. It fails with NOT_FOUND for one that the log does not have yet.
+// tlog.Hashes. It fails with NOT_FOUND for one that the log does not have yet, and
+// with a *GoneError for one of leaves before the snapshot that the store began with.
 func (s *Store) LogHash(level int, index uint64) (h spec.Hash, err error) {
 	err = s.read(func(d *database) error {
 		if level < 0 || level > 48 {
@@ -19,6 +20,9 @@ func (s *Store) LogHash(level int, index uint64) (h spec.Hash, err error) {
 		b, err := get(d.pebble, logHashKey(level, index))
 		if err != nil {
 			return err
+		}
+		if len(b) != len(h) && (index+1)<<level <= d.first {
+			return &GoneError{First: d.first}
 		}
 		if len(b) != len(h) {
 			return spec.Errorf(spec.CodeNotFound, "the log has no such hash")

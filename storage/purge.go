@@ -29,10 +29,12 @@ func (s *Store) PurgeDue() (due bool, err error) {
 
 // Purge makes the bytes of erased values disappear from the store's files: what is
 // superseded is compacted away, and the write-ahead logs that held it are gone.
+// Snapshots are released: the next one is kept at the next snapshot size.
 // Lookups and commits go on meanwhile.
 func (s *Store) Purge(ctx context.Context) error {
 	s.purging.Lock()
 	defer s.purging.Unlock()
+	s.releaseKept()
 	s.mu.RLock()
 	d, closed := s.db, s.closed
 	s.mu.RUnlock()

@@ -155,7 +155,13 @@ func (s *Store) Import(r io.Reader, a Applied) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("installing a snapshot: %w", err), s.opts.FS.RemoveAll(dir))
 	}
-	if err := s.setCurrent(name); err != nil {
+	return s.replace(d)
+}
+
+// replace makes a database the one in use, and removes the one before. The caller
+// holds writer and purging.
+func (s *Store) replace(d *database) error {
+	if err := s.setCurrent(d.name); err != nil {
 		// Which database is in use is not known any more: only a restart can tell.
 		err = errors.Join(err, d.pebble.Close())
 		s.opts.Fatal(err)

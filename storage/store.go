@@ -27,8 +27,11 @@ type Options struct {
 	Fatal      func(error)           // called before the process must end; need not return
 	CacheBytes int64                 // of Pebble's block cache; 0: 64 MiB
 	Progress   func(done, of uint64) // live signals loaded while opening, or nil
-	cache      *pebble.Cache
-	damage     *spotter
+	// SnapshotEvery is how many leaves lie between snapshot sizes; 0: SnapshotEvery.
+	// Nodes that differ in it have no snapshot in common.
+	SnapshotEvery uint64
+	cache         *pebble.Cache
+	damage        *spotter
 }
 
 // Applied says how far a replica is in the raft log, and the raft configuration
@@ -50,7 +53,10 @@ type Store struct {
 	mu      sync.RWMutex // guards db, head, changed, closed and damage; never held while anything is read
 	db      *database
 	head    Head
-	changed chan struct{} // closed and replaced at every commit
+	kept    keptSnapshots
+	keeping sync.WaitGroup // of snapshots in the making
+	opener  Opener         // guarded by writer
+	changed chan struct{}  // closed and replaced at every commit
 	closed  bool
 	damage  *BucketError // the first that was found
 }
@@ -90,6 +96,9 @@ func Open(dir string, o Options) (*Store, error) {
 			return nil, err
 		}
 	}
+	if err := s.loadKept(); err != nil {
+		return nil, err
+	}
 	return s, s.reap(name)
 }
 
@@ -124,7 +133,7 @@ func (s *Store) Close() error {
 	close(s.changed)
 	s.mu.Unlock()
 	s.db.users.Wait()
-	err := s.db.pebble.LogData(nil, pebble.Sync)
+	err := errors.Join(s.closeKept(), s.db.pebble.LogData(nil, pebble.Sync))
 	err = errors.Join(err, s.db.pebble.Close())
 	s.opts.cache.Unref()
 	return err
@@ -234,9 +243,13 @@ func (s *Store) Opening(id spec.Hash) (o *spec.Opening, err error) {
 }
 
 // Leaves returns leaves of the log from index on: at least one where there is
-// one, and no more once they have maxBytes.
+// one, and no more once they have maxBytes. It fails with a *GoneError for leaves
+// before the snapshot that the store began with.
 func (s *Store) Leaves(from uint64, maxBytes int) (leaves [][]byte, err error) {
 	err = s.read(func(d *database) error {
+		if from+1 < d.first {
+			return &GoneError{First: d.first}
+		}
 		it, err := d.pebble.NewIter(&pebble.IterOptions{LowerBound: logKey(from), UpperBound: []byte{tableLog + 1}})
 		if err != nil {
 			return err

@@ -33,6 +33,8 @@ type Tx struct {
 	touched map[spec.Hash]struct{} // keys of signals that became live
 	held    spec.Hash              // operation whose opening is decoded in opening
 	opening *spec.Opening
+	group   uint64 // where the last group ended
+	mark    *mark  // the last snapshot size that the batch passed, or nil
 	done    bool
 }
 
@@ -52,7 +54,7 @@ func (s *Store) Begin() (*Tx, error) {
 	return &Tx{
 		s: s, d: s.db, batch: s.db.pebble.NewIndexedBatch(), edge: s.db.edge.Clone(), counts: s.db.counts,
 		changed: map[string][]byte{}, seen: hot{}, dirty: [2]dirtyBuckets{newDirtyBuckets(), newDirtyBuckets()},
-		touched: map[spec.Hash]struct{}{},
+		touched: map[spec.Hash]struct{}{}, group: s.db.edge.Size,
 	}, nil
 }
 
@@ -86,6 +88,9 @@ func (t *Tx) Commit(a Applied) error {
 	t.counts.Leaves = t.edge.Size
 	if err := t.setCBOR(countsKey, &t.counts); err != nil {
 		return err
+	}
+	if t.mark != nil {
+		t.s.keep(t.d, t.mark)
 	}
 	if err := t.batch.Commit(pebble.NoSync); err != nil {
 		return fmt.Errorf("committing to the database: %w", err)
@@ -210,6 +215,9 @@ func (t *Tx) Append(leaf []byte) error {
 	set(logKey(index), leaf)
 	if spec.IsEnvelope(leaf) {
 		set(operationKey(hash), binary.BigEndian.AppendUint64(nil, index))
+	}
+	if err == nil && spec.EndsGroup(leaf) {
+		err = t.endGroup(leaf)
 	}
 	return err
 }

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package storage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// checked is a chunk that was verified, as rows of the database by table.
+type checked struct {
+	kind   int
+	index  uint32
+	counts chunkCounts
+	tables [2][]row // first what stands in the order of places, then what does not
+	bytes  int
+}
+
+type row struct{ key, value []byte }
+
+// Verified chunks are written together once they have so many bytes, or are so
+// many: fewer files, and a crash costs at most these.
+const (
+	flushBytes  = 8 << 20
+	flushChunks = 256
+)
+
+// Chunk verifies a chunk of live signals and takes it. An error with a code other
+// than CORRUPT is its sender's fault.
+func (st *Staging) Chunk(index uint32, data []byte) error {
+	if index >= LiveChunks {
+		return spec.Errorf(spec.CodeMalformed, "a snapshot has %d chunks", LiveChunks)
+	}
+	leaves, err := checkChunk(index, data, st.head.ChunkRoots[index])
+	if err != nil {
+		return err
+	}
+	c := &checked{kind: chunkLive, index: index, counts: chunkCounts{Live: uint64(len(leaves))}}
+	keys := make([]byte, 0, 130*len(leaves))
+	values := make([]byte, 0, len(data)+48*len(leaves))
+	for i := range leaves {
+		l := &leaves[i]
+		k := len(keys)
+		keys = append(append(append(keys, tableLive), l.k[:]...), l.entry()...)
+		e := len(keys)
+		keys = append(append(append(keys, tableUnopened), l.entry()...), l.k[:]...)
+		v := len(values)
+		values = appendLive(values, &l.liveView)
+		c.tables[0] = append(c.tables[0], row{keys[k:e:e], values[v:len(values):len(values)]})
+		c.tables[1] = append(c.tables[1], row{keys[e:len(keys):len(keys)], nil})
+	}
+	c.bytes = cap(keys) + cap(values)
+	return st.take(c)
+}
+
+// Rules verifies a chunk of records of the rules and takes it, as Chunk does.
+func (st *Staging) Rules(index uint32, data []byte) error {
+	if index >= RuleChunks {
+		return spec.Errorf(spec.CodeMalformed, "a snapshot has %d chunks of rules", RuleChunks)
+	}
+	records, err := checkRules(index, data, st.head.RuleRoots[index])
+	if err != nil {
+		return err
+	}
+	c := &checked{kind: chunkRules, index: index, bytes: 2 * len(data)}
+	for i := range records {
+		r := &records[i]
+		c.tables[0] = append(c.tables[0], row{ruleLeafKey(r.place), r.leaf[:]})
+		c.tables[1] = append(c.tables[1], row{recordKey(r.key), r.value})
+		if matchableEntry(r) {
+			c.counts.Entries++
+		}
+	}
+	return st.take(c)
+}
+
+// matchableEntry reads the state of an entry's record (see spec.Entry).
+func matchableEntry(r *ruleRecord) bool {
+	if !bytes.HasPrefix(r.key, spec.EntryPrefix) {
+		return false
+	}
+	q := quick{rest: r.value}
+	q.head(4)
+	q.take(2)
+	q.head(0)
+	q.text()
+	state := q.head(0)
+	return !q.bad && spec.Matchable(state)
+}
+
+// take keeps a verified chunk until it is written, unless it is there already.
+func (st *Staging) take(c *checked) error {
+	st.mu.Lock()
+	_, done := st.done[c.kind][c.index]
+	if _, pending := st.pending[c.kind][c.index]; !done && !pending {
+		st.pending[c.kind][c.index] = c
+		st.bytes += c.bytes
+	}
+	full := st.bytes >= flushBytes || len(st.pending[0])+len(st.pending[1]) >= flushChunks
+	st.mu.Unlock()
+	if full {
+		return st.Flush()
+	}
+	return nil
+}
+
+// Flush writes what was verified, in one step that is durable on return.
+func (st *Staging) Flush() error {
+	st.writing.Lock()
+	defer st.writing.Unlock()
+	st.mu.Lock()
+	if st.closed {
+		st.mu.Unlock()
+		return nil
+	}
+	var batch []*checked
+	for kind := range st.pending {
+		for _, c := range st.pending[kind] {
+			batch = append(batch, c)
+		}
+	}
+	st.mu.Unlock()
+	if len(batch) == 0 {
+		return nil
+	}
+	slices.SortFunc(batch, func(a, b *checked) int {
+		if a.kind != b.kind {
+			return a.kind - b.kind
+		}
+		return int(a.index) - int(b.index)
+	})
+	if err := st.write(batch); err != nil {
+		return fmt.Errorf("writing chunks of a snapshot: %w", localError{err})
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for _, c := range batch {
+		st.done[c.kind][c.index] = c.counts
+		delete(st.pending[c.kind], c.index)
+		st.bytes -= c.bytes
+	}
+	return nil
+}
+
+// localError hides the code of a fault of our own.
+type localError struct{ err error }
+
+func (e localError) Error() string { return e.err.Error() }
+
+// write makes files of chunks and has the database take them all in one step:
+// those whose places follow one another in one, and what is in another order, and
+// which chunks they are, in one each.
+func (st *Staging) write(batch []*checked) (err error) {
+	var paths []string
+	defer func() {
+		for _, p := range paths {
+			_ = st.s.opts.FS.Remove(p) // of what was taken nothing is left there
+		}
+	}()
+	file := func(rows []row) error {
+		if len(rows) == 0 {
+			return nil
+		}
+		st.files++
+		path := st.s.opts.FS.PathJoin(st.s.dir, st.name, fmt.Sprintf("chunk-%d", st.files))
+		paths = append(paths, path)
+		return st.writeTable(path, rows)
+	}
+	var marks []row
+	var unordered [2][]row
+	var run []row
+	for i, c := range batch {
+		if i > 0 && (batch[i-1].kind != c.kind || batch[i-1].index+1 != c.index) {
+			if err := file(run); err != nil {
+				return err
+			}
+			run = nil
+		}
+		run = append(run, c.tables[0]...)
+		unordered[c.kind] = append(unordered[c.kind], c.tables[1]...)
+		enc, err := spec.Encode(&c.counts)
+		if err != nil {
+			return err
+		}
+		marks = append(marks, row{stagedChunkKey(c.kind, c.index), enc})
+	}
+	if err := file(run); err != nil {
+		return err
+	}
+	for _, rows := range unordered {
+		slices.SortFunc(rows, func(a, b row) int { return bytes.Compare(a.key, b.key) })
+		if err := file(rows); err != nil {
+			return err
+		}
+	}
+	if err := file(marks); err != nil {
+		return err
+	}
+	return st.pebble.Ingest(context.Background(), paths)
+}
+
+// writeTable writes rows, which ascend, into a file that is durable on return.
+func (st *Staging) writeTable(path string, rows []row) error {
+	f, err := st.s.opts.FS.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), tableOptions())
+	for _, r := range rows {
+		if err := w.Set(r.key, r.value); err != nil {
+			return errors.Join(err, w.Close())
+		}
+	}
+	return w.Close()
+}
+
+func tableOptions() sstable.WriterOptions {
+	o := &pebble.Options{FormatMajorVersion: pebble.FormatColumnarBlocks}
+	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
+	o.EnsureDefaults()
+	return o.MakeWriterOptions(0, pebble.FormatColumnarBlocks.MaxTableFormat())
+}

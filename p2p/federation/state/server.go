@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+
+	"golang.org/x/time/rate"
+
+	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/p2p/federation"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// A Source is the snapshots that a node keeps. Its methods are called by many
+// streams at once, and fail with GONE for a size that is not kept.
+type Source interface {
+	// Manifest is of the snapshot at size, or with 0 of the newest at or below upto,
+	// proved against the log of upto leaves. It fails with NOT_FOUND while the log
+	// has fewer.
+	Manifest(size, upto uint64) (*Manifest, error)
+	Chunk(size uint64, index uint32) ([]byte, error)
+	Rules(size uint64, index uint32) ([]byte, error)
+	// Nodes returns the hashes eight levels below a node of LiveTree or RuleTree.
+	Nodes(size uint64, tree, level int, index uint64) ([]spec.Hash, error)
+}
+
+// ServeOptions are what a server needs beside its Source.
+type ServeOptions struct {
+	Roles      []string                        // that may ask for manifests, rules and hashes; empty: nobody
+	ChunkRoles []string                        // that may ask for chunks as well
+	Role       func(p2p.PeerID) (string, bool) // as of now; nil: as when the stream was opened
+	Bulk       *rate.Limiter                   // of all bulk streams; nil: not paced
+	Answers    int                             // that are made at once at most; 0: 8
+	Logger     *slog.Logger                    // nil: slog.Default()
+}
+
+type server struct {
+	src  Source
+	opts ServeOptions
+	room chan struct{}
+}
+
+// Serve answers peers of the given roles from src.
+func Serve(l federation.Listener, src Source, opts ServeOptions) {
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	if opts.Answers <= 0 {
+		opts.Answers = 8
+	}
+	sv := &server{src: src, opts: opts, room: make(chan struct{}, opts.Answers)}
+	l.HandleStream(Protocol, p2p.Policy{Roles: opts.Roles}, sv.serve)
+}
+
+// serve answers one request after the other. What a peer asks ahead waits in its
+// stream.
+func (sv *server) serve(ctx context.Context, s *p2p.Stream) error {
+	for {
+		frame, err := s.ReadFrame(maxRequest)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = sv.answer(ctx, s, frame)
+		} else if spec.CodeOf(err) == "" {
+			return err
+		}
+		if err != nil {
+			return sv.end(s, err)
+		}
+	}
+}
+
+func (sv *server) answer(ctx context.Context, s *p2p.Stream, frame []byte) error {
+	select {
+	case sv.room <- struct{}{}: // what is made lies in memory until it is sent
+		defer func() { <-sv.room }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	data, err := sv.make(s, frame)
+	if err != nil {
+		return err
+	}
+	for {
+		piece, kind := data[:min(len(data), pieceSize)], byte(kindPiece)
+		if data = data[len(piece):]; len(data) == 0 {
+			kind = kindLast
+		}
+		if sv.opts.Bulk != nil {
+			if err := sv.opts.Bulk.WaitN(ctx, len(piece)); err != nil {
+				return err
+			}
+		}
+		if err := s.WriteFrame(slices.Concat([]byte{kind}, piece)); err != nil {
+			return err
+		}
+		if kind == kindLast {
+			return s.Flush()
+		}
+	}
+}
+
+// make makes the answer to one request, if the peer's role allows it now.
+func (sv *server) make(s *p2p.Stream, frame []byte) ([]byte, error) {
+	kind, req, err := decodeRequest(frame)
+	if err != nil {
+		return nil, err
+	}
+	roles := sv.opts.Roles
+	if kind == kindChunk {
+		roles = sv.opts.ChunkRoles
+	}
+	role, ok := s.Role(), true
+	if sv.opts.Role != nil {
+		role, ok = sv.opts.Role(s.Peer())
+	}
+	if !ok || !slices.Contains(roles, role) {
+		return nil, spec.Errorf(spec.CodeDenied, "not allowed")
+	}
+	switch r := req.(type) {
+	case *manifestRequest:
+		m, err := sv.src.Manifest(r.Size, r.Upto)
+		if err != nil {
+			return nil, err
+		}
+		return spec.Encode(m)
+	case *chunkRequest:
+		if kind == kindChunk {
+			return sv.src.Chunk(r.Size, uint32(r.Index))
+		}
+		return sv.src.Rules(r.Size, uint32(r.Index))
+	case *nodesRequest:
+		if r.Level > 32 || r.Tree > RuleTree {
+			return nil, spec.Errorf(spec.CodeMalformed, "the trees over the state have no such node")
+		}
+		hashes, err := sv.src.Nodes(r.Size, int(r.Tree), int(r.Level), r.Index)
+		return joinHashes(hashes), err
+	}
+	return nil, spec.Errorf(spec.CodeMalformed, "unknown request")
+}
+
+// end tells the peer why, in so far as it may know, and ends the stream. What has
+// no code is our own fault and is logged.
+func (sv *server) end(s *p2p.Stream, err error) error {
+	if c := spec.CodeOf(err); c == "" || c == spec.CodeCorrupt {
+		sv.opts.Logger.Error("cannot serve the state", "peer", string(s.Peer()), "error", err)
+	}
+	b, encErr := encodeFault(err)
+	if encErr != nil {
+		return encErr
+	}
+	if werr := s.WriteFrame(b); werr != nil {
+		return werr
+	}
+	return errors.Join(err, s.Close())
+}

@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/p2p/federation"
+	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
+)
+
+const every = 16
+
+// history is a log in memory with a snapshot at size: chunks are made-up bytes, whose
+// hashes stand in the place of real roots of chunks.
+type history struct {
+	log      tlog.Memory
+	size     uint64
+	manifest Manifest
+	chunks   [2]map[uint32][]byte
+}
+
+func content(kind, i int) []byte {
+	return bytes.Repeat(binary.BigEndian.AppendUint32([]byte{byte(kind)}, uint32(i)), 1+i%700)
+}
+
+func newHistory(t *testing.T) *history {
+	t.Helper()
+	h := &history{size: every, chunks: [2]map[uint32][]byte{{}, {}}}
+	for kind, n := range []int{Chunks, RuleChunks} {
+		for i := range n {
+			c := content(kind, i)
+			h.chunks[kind][uint32(i)] = c
+			h.manifest.Bytes += uint64(len(c))
+			roots := &h.manifest.ChunkRoots
+			if kind == 1 {
+				roots = &h.manifest.RuleRoots
+			}
+			*roots = append(*roots, spec.LeafHash(c))
+		}
+	}
+	leaf, err := spec.Encode(&spec.StateRoot{Tag: spec.TagStateRoot, LiveRoot: Above(h.manifest.ChunkRoots), RulesRoot: Above(h.manifest.RuleRoots)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 * every / 2 {
+		if uint64(i) == h.size-1 {
+			h.log.Add(spec.LeafHash(leaf))
+			h.manifest.Frontier = h.log.Clone().Hashes
+			continue
+		}
+		h.log.Add(spec.LeafHash([]byte{byte(i)}))
+	}
+	h.manifest.Size, h.manifest.Leaf = h.size, leaf
+	if h.manifest.LeafProof, err = tlog.Inclusion(&h.log, h.size, h.size-1); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func (h *history) final() tlog.Checkpoint {
+	return tlog.Checkpoint{Origin: "test", Size: h.log.Size, Root: h.log.Root()}
+}
+
+// Manifest implements Source, as Chunk, Rules and Nodes do.
+func (h *history) Manifest(size, upto uint64) (*Manifest, error) {
+	if size != 0 && size != h.size {
+		return nil, p2p.Gone(h.size)
+	}
+	m := h.manifest
+	var err error
+	m.Proof, err = tlog.Consistency(&h.log, m.Size, upto)
+	return &m, err
+}
+
+func (h *history) Chunk(size uint64, i uint32) ([]byte, error) { return h.get(0, size, i) }
+func (h *history) Rules(size uint64, i uint32) ([]byte, error) { return h.get(1, size, i) }
+
+func (h *history) get(kind int, size uint64, i uint32) ([]byte, error) {
+	if size != h.size {
+		return nil, p2p.Gone(h.size)
+	}
+	return h.chunks[kind][i], nil
+}
+
+func (h *history) Nodes(_ uint64, _, _ int, index uint64) ([]spec.Hash, error) {
+	return h.manifest.ChunkRoots[index : index+256], nil
+}
+
+// store keeps what is verified, over simulated crashes.
+type store struct {
+	mu        sync.Mutex
+	m         *Manifest
+	have      [2]map[uint32]bool
+	puts      int
+	installed bool
+	failAt    int // put at which the store itself fails, 0: never
+}
+
+func (s *store) Staged() (uint64, error) {
+	if s.m == nil || s.installed {
+		return 0, nil
+	}
+	return s.m.Size, nil
+}
+
+func (s *store) Stage(m *Manifest) (Staging, error) {
+	if s.m == nil || s.m.Size != m.Size {
+		s.m, s.have = m, [2]map[uint32]bool{{}, {}}
+	}
+	return s, nil
+}
+
+func (s *store) Missing() (chunks, rules []uint32) {
+	for i := range uint32(Chunks) {
+		if !s.have[0][i] {
+			chunks = append(chunks, i)
+		}
+	}
+	for i := range uint32(RuleChunks) {
+		if !s.have[1][i] {
+			rules = append(rules, i)
+		}
+	}
+	return chunks, rules
+}
+
+func (s *store) Chunk(i uint32, data []byte) error { return s.put(0, i, data, s.m.ChunkRoots[i]) }
+func (s *store) Rules(i uint32, data []byte) error { return s.put(1, i, data, s.m.RuleRoots[i]) }
+
+func (s *store) put(kind int, i uint32, data []byte, root spec.Hash) error {
+	if spec.LeafHash(data) != root {
+		return spec.Errorf(spec.CodeProof, "not the chunk")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.puts++; s.puts == s.failAt {
+		return errors.New("the disk is full")
+	}
+	s.have[kind][i] = true
+	return nil
+}
+
+func (s *store) Install(_ context.Context, accept func() error) error {
+	if c, r := s.Missing(); len(c)+len(r) > 0 {
+		return errors.New("installed too early")
+	}
+	s.installed = true
+	return accept()
+}
+
+func (s *store) Close() error { return nil }
+
+// network is hosts over loopback: a reader that only dials out, and sources.
+type network struct {
+	t       *testing.T
+	reader  *p2p.Host
+	sources []*p2p.Host
+	roles   directory
+
+	mu     sync.Mutex
+	blamed map[p2p.PeerID][]error
+	barred map[p2p.PeerID]bool
+}
+
+type directory struct {
+	mu sync.Mutex
+	m  map[p2p.PeerID]string
+}
+
+func (d *directory) Role(id p2p.PeerID) (string, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	role, ok := d.m[id]
+	return role, ok
+}
+
+func (d *directory) set(id p2p.PeerID, role string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.m[id] = role
+}
+
+func newNetwork(t *testing.T, sources int) *network {
+	n := &network{t: t, roles: directory{m: map[p2p.PeerID]string{}}, blamed: map[p2p.PeerID][]error{}, barred: map[p2p.PeerID]bool{}}
+	host := func(b byte, listen ...string) *p2p.Host {
+		h, err := p2p.NewHost(p2p.Config{
+			Key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{b}, 32)), Listen: listen, Directory: &n.roles, Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { h.Close() })
+		return h
+	}
+	n.reader = host(200)
+	n.roles.set(n.reader.ID(), spec.RoleReader)
+	for i := range sources {
+		s := host(byte(i+1), "/ip4/127.0.0.1/tcp/0")
+		n.roles.set(s.ID(), spec.RoleMember)
+		n.sources = append(n.sources, s)
+		if err := n.reader.AddPeer(s.ID(), s.Addrs()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+func (n *network) serve(i int, src Source) {
+	Serve(n.sources[i], src, ServeOptions{
+		Roles: []string{spec.RoleMember, spec.RoleReader, spec.RoleAuditor}, ChunkRoles: []string{spec.RoleMember, spec.RoleReader},
+		Role: n.roles.Role, Logger: slog.New(slog.DiscardHandler),
+	})
+}
+
+// lie has a source answer with what fn makes.
+func (n *network) lie(i int, fn p2p.StreamHandler) {
+	n.sources[i].HandleStream(Protocol, p2p.Policy{Roles: []string{p2p.AnyRole}}, fn)
+}
+
+func (n *network) job(final tlog.Checkpoint) federation.Job {
+	return federation.Job{
+		Target: &tlog.Signed{Checkpoint: final}, Dialer: n.reader,
+		Sources: func() (out []p2p.PeerID) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			for _, s := range n.sources {
+				if !n.barred[s.ID()] {
+					out = append(out, s.ID())
+				}
+			}
+			return out
+		},
+		Blame: func(p p2p.PeerID, err error) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.blamed[p] = append(n.blamed[p], err)
+			if spec.CodeOf(err) != "" && !isFault(err) {
+				n.barred[p] = true // as the reader does with an offender
+			}
+		},
+		Accept: func(size uint64, root spec.Hash) error { return nil },
+	}
+}
+
+// offended reports whether a source was charged with an offence.
+func (n *network) offended(i int) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.barred[n.sources[i].ID()]
+}
+
+func (n *network) run(s *store, final tlog.Checkpoint) error {
+	ctx, cancel := context.WithTimeout(n.t.Context(), 60*time.Second)
+	defer cancel()
+	return NewBootstrapper(s, Options{Every: every}).Bootstrap(ctx, n.job(final))
+}
+
+// counting counts what a source was asked.
+type counting struct {
+	Source
+	mu     sync.Mutex
+	chunks int
+}
+
+func (c *counting) Chunk(size uint64, i uint32) ([]byte, error) {
+	c.mu.Lock()
+	c.chunks++
+	c.mu.Unlock()
+	return c.Source.Chunk(size, i)
+}
+
+func TestChunksComeFromEverySource(t *testing.T) {
+	h, n := newHistory(t), newNetwork(t, 3)
+	var sources []*counting
+	for i := range 3 {
+		sources = append(sources, &counting{Source: h})
+		n.serve(i, sources[i])
+	}
+	s := &store{}
+	if err := n.run(s, h.final()); err != nil || !s.installed {
+		t.Fatal(err)
+	}
+	total := 0
+	for i, c := range sources {
+		total += c.chunks
+		if c.chunks == 0 {
+			t.Errorf("source %d brought nothing", i)
+		}
+	}
+	if total != Chunks || len(n.blamed) > 0 {
+		t.Errorf("%d chunks were asked for, and %v blamed", total, n.blamed)
+	}
+}
+
+// What was verified before our own store failed is not asked for again.
+func TestAnInterruptedFetchGoesOn(t *testing.T) {
+	h, n := newHistory(t), newNetwork(t, 1)
+	src := &counting{Source: h}
+	n.serve(0, src)
+	s := &store{failAt: 3000}
+	if err := n.run(s, h.final()); err == nil || spec.CodeOf(err) != "" || len(n.blamed) > 0 {
+		t.Fatalf("our own fault: %v, blamed %v", err, n.blamed)
+	}
+	before, had := src.chunks, len(s.have[0])
+	if err := n.run(s, h.final()); err != nil || !s.installed {
+		t.Fatal(err)
+	}
+	if got := src.chunks - before; got != Chunks-had {
+		t.Fatalf("%d chunks were asked for again, %d were missing", got, Chunks-had)
+	}
+}
+
+// poisoned answers for a few chunks with what change makes of them.
+type poisoned struct {
+	*history
+	change func([]byte) []byte
+}
+
+func (p *poisoned) Chunk(size uint64, i uint32) ([]byte, error) {
+	b, err := p.history.Chunk(size, i)
+	if i%50 == 7 {
+		b = p.change(slices.Clone(b))
+	}
+	return b, err
+}
+
+func TestPoisonedChunksCostTheirSender(t *testing.T) {
+	for name, change := range map[string]func([]byte) []byte{
+		"a flipped bit": func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
+		"truncated":     func(b []byte) []byte { return b[:len(b)-1] },
+		"empty":         func([]byte) []byte { return nil },
+		"of another":    func([]byte) []byte { return content(0, 8) },
+		"too large":     func([]byte) []byte { return make([]byte, MaxChunk+1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, n := newHistory(t), newNetwork(t, 2)
+			n.serve(0, &poisoned{h, change})
+			n.serve(1, h)
+			s := &store{}
+			if err := n.run(s, h.final()); err != nil || !s.installed {
+				t.Fatal(err)
+			}
+			if !n.offended(0) || n.offended(1) {
+				t.Fatalf("blamed: %v", n.blamed)
+			}
+		})
+	}
+}
+
+// forged answers with manifests that change makes.
+type forged struct {
+	*history
+	change func(m *Manifest)
+}
+
+func (f *forged) Manifest(size, upto uint64) (*Manifest, error) {
+	m, err := f.history.Manifest(size, upto)
+	if err == nil {
+		m.ChunkRoots, m.RuleRoots, m.Frontier = slices.Clone(m.ChunkRoots), slices.Clone(m.RuleRoots), slices.Clone(m.Frontier)
+		f.change(m)
+	}
+	return m, err
+}
+
+func TestForgedManifestsAreRefused(t *testing.T) {
+	other := newHistory(t)
+	for name, change := range map[string]func(m *Manifest){
+		"a root of a chunk": func(m *Manifest) { m.ChunkRoots[9][0] ^= 1 },
+		"a root of rules":   func(m *Manifest) { m.RuleRoots[9][0] ^= 1 },
+		"the frontier":      func(m *Manifest) { m.Frontier[0][0] ^= 1 },
+		"another leaf":      func(m *Manifest) { m.Leaf = []byte{1} },
+		"another size":      func(m *Manifest) { m.Size-- },
+		"no frontier":       func(m *Manifest) { m.Frontier = nil },
+		"few roots":         func(m *Manifest) { m.ChunkRoots = m.ChunkRoots[:1] },
+		"size zero":         func(m *Manifest) { m.Size = 0 },
+		"beyond the log":    func(m *Manifest) { m.Size = 1 << 50 },
+		"a long proof":      func(m *Manifest) { m.Proof = make([]spec.Hash, 65) },
+		"too large":         func(m *Manifest) { m.Leaf = make([]byte, MaxManifest) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNetwork(t, 1)
+			n.serve(0, &forged{other, change})
+			s := &store{}
+			if err := n.run(s, other.final()); spec.CodeOf(err) != spec.CodeUnavailable || s.m != nil {
+				t.Fatalf("bootstrapped from it: %v", err)
+			}
+			if !n.offended(0) {
+				t.Fatalf("blamed: %v", n.blamed)
+			}
+		})
+	}
+}
+
+// A source that answers to nothing does not hold up the others, and a snapshot of
+// which nobody has the rest is left for another time.
+func TestASourceThatIsSlow(t *testing.T) {
+	h, n := newHistory(t), newNetwork(t, 2)
+	n.serve(0, h)
+	n.lie(1, func(ctx context.Context, s *p2p.Stream) error {
+		for {
+			frame, err := s.ReadFrame(maxRequest)
+			if err != nil {
+				return err
+			}
+			if frame[0] != kindManifest {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			m, err := h.Manifest(0, h.log.Size)
+			if err != nil {
+				return err
+			}
+			b, err := spec.Encode(m)
+			if err != nil {
+				return err
+			}
+			if err := s.WriteFrame(append([]byte{kindLast}, b...)); err != nil {
+				return err
+			}
+			if err := s.Flush(); err != nil {
+				return err
+			}
+		}
+	})
+	s := &store{}
+	if err := n.run(s, h.final()); err != nil || !s.installed {
+		t.Fatal(err)
+	}
+}
+
+// Whose role allows no values gets none, from the moment when the role changes.
+func TestRolesAreAskedForEachAnswer(t *testing.T) {
+	h, n := newHistory(t), newNetwork(t, 1)
+	n.serve(0, h)
+	c, err := Dial(t.Context(), n.reader, n.sources[0].ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if b, err := c.Chunk(h.size, 5); err != nil || !bytes.Equal(b, content(0, 5)) {
+		t.Fatalf("a reader: %v", err)
+	}
+	if hashes, err := c.Nodes(h.size, LiveTree, 4, 0, Above(h.manifest.ChunkRoots[:256])); err != nil || len(hashes) != 256 {
+		t.Fatalf("hashes: %v", err)
+	}
+	n.roles.set(n.reader.ID(), spec.RoleAuditor)
+	if _, err := c.Rules(h.size, 5); err != nil {
+		t.Fatalf("an auditor's rules: %v", err)
+	}
+	if _, err := c.Chunk(h.size, 5); spec.CodeOf(err) != spec.CodeDenied || !isFault(err) {
+		t.Fatalf("an auditor's chunk: %v", err)
+	}
+	n.roles.set(n.reader.ID(), spec.RoleReader)
+	d, err := Dial(t.Context(), n.reader, n.sources[0].ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if _, err := d.Nodes(h.size, LiveTree, 4, 1, Above(h.manifest.ChunkRoots[:256])); spec.CodeOf(err) != spec.CodeProof {
+		t.Fatalf("hashes that are not below the node: %v", err)
+	}
+	d.Close()
+	if d, err = Dial(t.Context(), n.reader, n.sources[0].ID()); err != nil {
+		t.Fatal(err)
+	}
+	var f *p2p.Fault
+	if _, err := d.Chunk(h.size+1, 5); !errors.As(err, &f) || f.MinSize != h.size {
+		t.Fatalf("a size that is not kept: %v", err)
+	}
+}
+
+func TestWhenASnapshotPays(t *testing.T) {
+	b := NewBootstrapper(&store{}, Options{})
+	for _, c := range []struct {
+		have, target uint64
+		want         bool
+	}{{0, 65_535, false}, {0, 65_536, true}, {40_000, 70_000, false}, {40_000, 140_000, true}, {131_072, 140_000, false}} {
+		if got := b.Wanted(c.have, c.target); got != c.want {
+			t.Errorf("from %d to %d: %v", c.have, c.target, got)
+		}
+	}
+}
+
+func FuzzRequests(f *testing.F) {
+	f.Add([]byte{kindManifest, 0x82, 0, 1})
+	f.Add([]byte{kindNodes, 0x84, 1, 1, 0, 0})
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		kind, v, err := decodeRequest(frame)
+		if err != nil {
+			return
+		}
+		b, err := encode(kind, v)
+		if err != nil || !bytes.Equal(b, frame) {
+			t.Fatal("a request of another form was read")
+		}
+	})
+}
+
+func FuzzManifests(f *testing.F) {
+	m := Manifest{Size: 3, Frontier: make([]spec.Hash, 2), Leaf: []byte{1}}
+	b, err := spec.Encode(&m)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := DecodeManifest(data)
+		if err != nil {
+			return
+		}
+		if _, err := m.Verify(tlog.Checkpoint{Size: 100}); err == nil {
+			t.Fatal("a made-up manifest verifies")
+		}
+	})
+}

@@ -110,7 +110,7 @@ func (t *Tx) listSignal(s *liveSignal, live bool) error {
 	if err != nil {
 		return t.s.damaged(t.d.live.wrong(tableLive, bucket, notReadable, err))
 	}
-	t.dirty[0].change(bucket, leafChange{place: key[1:], leaf: spec.LiveLeaf(s.k, s.C, meta), gone: !live, was: presenceOf(before)})
+	t.dirty[0].change(bucket, leafChange{place: key[1:], leaf: spec.LiveLeaf(s.k, s.C, s.Meta), gone: !live, was: presenceOf(before)})
 	switch {
 	case live:
 		t.touched[s.k] = struct{}{}

@@ -112,6 +112,7 @@ func (n *Node) servePeers(context.Context) error {
 	enrolled := []string{spec.RoleMember, spec.RoleReader, spec.RoleReferrer, spec.RoleAuditor}
 	source := finalSource{n.replica, n.final}
 	federation.Serve(n.host, source, federation.ServeOptions{Roles: enrolled, Logger: n.log, Head: func() []byte { return n.final.Newest().Note }})
+	n.serveState(nil)
 	n.host.Handle(cosign.LogProtocol, p2p.Policy{Roles: enrolled, MaxRequest: 64}, n.serveLog)
 	n.host.Handle(cosign.AlarmProtocol, p2p.Policy{Roles: enrolled, MaxRequest: cosign.MaxEvidence}, n.serveAlarm)
 	if n.consensus == nil {

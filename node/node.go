@@ -39,10 +39,13 @@ type Config struct {
 	MaxFileBytes int64               // largest file that is hashed; 0: the default of package media
 	PurgeEvery   time.Duration       // how often erased values are purged from the files; 0: a day, below: never
 	VerifyEvery  time.Duration       // how often the store is verified; 0: an hour, below: never
-	Receipts     time.Duration       // how long decisions are gathered before a member confirms them; 0: ten seconds
-	Logger       *slog.Logger
-	Fatal        func(error) // called at most once, when the node cannot go on and must end loudly
-	Now          func() time.Time
+	// SnapshotEvery is how many leaves lie between snapshot sizes, the same on every
+	// node of a consortium; 0: what the protocol says.
+	SnapshotEvery uint64
+	Receipts      time.Duration // how long decisions are gathered before a member confirms them; 0: ten seconds
+	Logger        *slog.Logger
+	Fatal         func(error) // called at most once, when the node cannot go on and must end loudly
+	Now           func() time.Time
 }
 
 // A Node is a running participant. Stop ends it.
@@ -140,7 +143,7 @@ func (n *Node) openIdentity(context.Context) (err error) {
 
 func (n *Node) openStore(context.Context) (err error) {
 	n.store, err = storage.Open(filepath.Join(n.cfg.Dir, "fsm"), storage.Options{
-		FS: vfs.Default, Logger: n.log, Fatal: n.fail,
+		FS: vfs.Default, Logger: n.log, Fatal: n.fail, SnapshotEvery: n.cfg.SnapshotEvery,
 		Progress: n.loading.at,
 	})
 	if err != nil {

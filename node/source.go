@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/tocsin-db/tocsin/node/cosign"
+	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/p2p/federation"
 	"github.com/tocsin-db/tocsin/spec"
 )
@@ -79,12 +80,15 @@ func weight(g *federation.Group) int {
 }
 
 func (r *replica) checkBoundary(from uint64) error {
-	if from == 0 {
+	if from == 0 && r.store.First() == 0 {
 		return nil
+	}
+	if from < r.store.First() {
+		return p2p.Gone(r.store.First())
 	}
 	before, err := r.store.Leaves(from-1, 1)
 	if err != nil {
-		return err
+		return gone(err)
 	}
 	if len(before) == 0 || !spec.EndsGroup(before[0]) {
 		return spec.Errorf(spec.CodeNotFound, "no group of leaves begins at %d", from)

@@ -291,3 +291,18 @@ func (k *Kept) Rules(index uint32) ([]byte, error) {
 func appendRecord(b, key, value []byte) []byte {
 	return appendString(appendString(appendHead(b, 4, 2), 2, key), 2, value)
 }
+
+// Bytes is about what all chunks have together.
+func (k *Kept) Bytes() (n uint64) {
+	_ = k.read(func(pebble.Reader) error { // which opened the database; it informs only
+		for _, table := range []byte{tableLive, tableRecord} {
+			b, err := k.pebble.EstimateDiskUsage([]byte{table}, []byte{table + 1})
+			if err != nil {
+				return err
+			}
+			n += b
+		}
+		return nil
+	})
+	return n
+}

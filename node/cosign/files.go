@@ -118,6 +118,9 @@ func (f *Files) Handler() http.Handler {
 		case spec.CodeNotFound, spec.CodeMalformed:
 			http.Error(w, err.Error(), http.StatusNotFound)
 			return
+		case spec.CodeGone:
+			http.Error(w, err.Error(), http.StatusGone)
+			return
 		case "":
 			if err == nil {
 				break

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"golang.org/x/time/rate"
+
+	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/p2p/federation"
+	"github.com/tocsin-db/tocsin/p2p/federation/state"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// serveState lets enrolled peers fetch the state at snapshot sizes, values by role,
+// and the openings that go with them.
+func (n *Node) serveState(bulk *rate.Limiter) {
+	holders := []string{spec.RoleMember, spec.RoleReader}
+	source := stateSource{n.store, func() uint64 { return n.final.Newest().Size }, n.log}
+	state.Serve(n.host, source, state.ServeOptions{
+		Roles: append(holders, spec.RoleReferrer, spec.RoleAuditor), ChunkRoles: holders,
+		Role: n.directory.Role, Bulk: bulk, Logger: n.log,
+	})
+	n.host.Handle(protocolOpen, p2p.Policy{Roles: holders, MaxRequest: 4 << 10}, n.serveOpen)
+}
+
+// bootstrapper fetches snapshots for a node that may hold values; nil for others.
+func (n *Node) bootstrapper() federation.Bootstrapper {
+	if role := n.id.Organisation.Role; role != spec.RoleMember && role != spec.RoleReader {
+		return nil
+	}
+	n.store.SetOpener(n.fetchOpening)
+	return state.NewBootstrapper(stateStore{n.replica}, state.Options{Every: n.cfg.SnapshotEvery, Logger: n.log})
+}

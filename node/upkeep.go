@@ -21,7 +21,9 @@ const (
 func (n *Node) upkeep(context.Context) error {
 	n.background(func(ctx context.Context) { n.every(ctx, n.cfg.PurgeEvery, purgeEvery, n.purgeDue) })
 	n.background(func(ctx context.Context) {
-		n.verifyQuietly(ctx) // opening looks at what makes the roots; this at values too
+		if n.cfg.VerifyEvery >= 0 {
+			n.verifyQuietly(ctx) // opening looks at what makes the roots; this at values too
+		}
 		n.every(ctx, n.cfg.VerifyEvery, verifyEvery, n.verifyQuietly)
 	})
 	asked := false

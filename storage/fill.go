@@ -21,18 +21,20 @@ import (
 	"github.com/tocsin-db/tocsin/spec"
 )
 
+// FillItems is how many entries Fill lists under one case.
+const FillItems = spec.MaxItems
+
 // A FillEntry is one entry that Fill lists.
 type FillEntry struct {
-	Case    spec.Hash
-	Item    int
+	Case    spec.Hash // the same for each run of FillItems numbers, and no other
 	Org     string
 	Labels  []string
-	Signals []spec.Signal // with different values, each a type's once
+	Signals []spec.Signal // each of another type, as many for every entry
 }
 
-// Fill lists n active entries that nobody decided on: their records, the live
-// signals, and one root of the state in the log that commits to them. Openings they
-// have none. It writes the database's files directly, sorted, and so takes a
+// Fill lists n active entries that nobody decided on: their records, the openings of
+// their cases, the live signals, and one root of the state in the log that commits to
+// them. Records of the cases there are none. It writes the database's files directly, sorted, and so takes a
 // hundredth of the time that proposals and votes would. It is for measuring; no
 // protocol leads here. entry may be called by several goroutines, several times with
 // the same number, and must answer the same. The store must be closed afterwards and
@@ -90,6 +92,8 @@ type filling struct {
 	d     *database
 	entry func(i int) FillEntry
 	since uint64
+
+	entries int
 }
 
 // A fillRef is a record that will be made: of an entry, or of one of its signals.
@@ -111,7 +115,8 @@ func (f *filling) write(ctx context.Context, n int) (signals uint64, err error) 
 	if err != nil {
 		return 0, err
 	}
-	makers := []func(fillRef) (key, value []byte, err error){f.liveRecord, f.entryRecord, f.entryLeaf}
+	f.entries = n
+	makers := []func(fillRef) (key, value []byte, err error){f.liveRecord, f.entryRecord, f.entryLeaf, f.openingRecord}
 	var jobs []func() (string, error)
 	for kind, list := range refs {
 		slices.SortFunc(list, func(a, b fillRef) int { return f.compare(a, b, makers[kind]) })
@@ -146,17 +151,20 @@ func (f *filling) compare(a, b fillRef, record func(fillRef) (key, value []byte,
 }
 
 // refs lists the live signals, the records of the entries, and their leaves.
-func (f *filling) refs(n int) (all [3][]fillRef, err error) {
+func (f *filling) refs(n int) (all [4][]fillRef, err error) {
 	const chunk = 1 << 14
 	var mu sync.Mutex
 	err = inParallel((n+chunk-1)/chunk, func(c int) error {
-		var part [3][]fillRef
+		var part [4][]fillRef
 		for i := c * chunk; i < min(n, (c+1)*chunk); i++ {
 			e := f.entry(i)
-			id := spec.EntryID(e.Case, e.Item)
+			id := spec.EntryID(e.Case, i%FillItems)
 			place := spec.RulePlace(spec.EntryKey(id))
 			part[1] = append(part[1], fillRef{binary.BigEndian.Uint64(id[:]), uint32(i), 0})
 			part[2] = append(part[2], fillRef{binary.BigEndian.Uint64(place[:]), uint32(i), 0})
+			if i%FillItems == 0 {
+				part[3] = append(part[3], fillRef{binary.BigEndian.Uint64(e.Case[:]), uint32(i), 0})
+			}
 			for k, sig := range e.Signals {
 				key := sig.Key()
 				part[0] = append(part[0], fillRef{binary.BigEndian.Uint64(key[:]), uint32(i), uint16(k)})
@@ -198,30 +206,49 @@ func (f *filling) file(ctx context.Context, name string, refs []fillRef, record 
 	return w.Close()
 }
 
-func (f *filling) liveRecord(r fillRef) (key, value []byte, err error) {
-	e := f.entry(int(r.entry))
-	sig, id := e.Signals[r.signal], spec.EntryID(e.Case, e.Item)
+// opened is what a commitment to a signal opens to. The salt hides nothing here.
+func opened(sig spec.Signal, item int) spec.Opened {
 	k := sig.Key()
+	return spec.Opened{Salt: [spec.SaltSize]byte(k[:spec.SaltSize]), Item: item, Signal: sig}
+}
+
+func (f *filling) liveRecord(r fillRef) (key, value []byte, err error) {
+	e, item := f.entry(int(r.entry)), int(r.entry)%FillItems
+	o, id := opened(e.Signals[r.signal], item), spec.EntryID(e.Case, item)
 	meta, err := spec.Encode(&spec.LiveMeta{Entry: id, State: spec.StateActive, Since: f.since, Labels: e.Labels})
 	if err != nil {
 		return nil, nil, err
 	}
-	commitment := spec.NodeHash(k, id) // of no opening: any hash will do
-	value, err = spec.Encode(&liveSignal{Type: sig.Type, Value: sig.Value, Quality: uint64(sig.Quality), C: commitment, Meta: meta})
-	return liveKey(k, id), value, err
+	value, err = spec.Encode(&liveSignal{
+		Type: o.Signal.Type, Value: o.Signal.Value, Quality: uint64(o.Signal.Quality),
+		C: o.Commitment(), Meta: meta, Salt: o.Salt, Item: uint64(item),
+	})
+	return liveKey(o.Signal.Key(), id), value, err
+}
+
+func (f *filling) openingRecord(r fillRef) (key, value []byte, err error) {
+	var o spec.Opening
+	first := int(r.entry)
+	for i := first; i < min(first+FillItems, f.entries); i++ {
+		for _, sig := range f.entry(i).Signals {
+			o.Signals = append(o.Signals, opened(sig, i-first))
+		}
+	}
+	value, err = o.Encode()
+	return openingKey(f.entry(first).Case), value, err
 }
 
 func (f *filling) entryOf(r fillRef) (key, value []byte, err error) {
-	e := f.entry(int(r.entry))
+	e, item := f.entry(int(r.entry)), int(r.entry)%FillItems
 	record := spec.Entry{
-		Case: e.Case, Item: uint64(e.Item), Org: e.Org, State: spec.StateActive, Since: f.since, Labels: e.Labels,
-		First: uint64(e.Item * len(e.Signals)), Count: uint64(len(e.Signals)), Confirmed: true,
+		Case: e.Case, Item: uint64(item), Org: e.Org, State: spec.StateActive, Since: f.since, Labels: e.Labels,
+		First: uint64(item * len(e.Signals)), Count: uint64(len(e.Signals)), Confirmed: true,
 	}
 	for _, sig := range e.Signals {
 		record.Counts = append(record.Counts, spec.Count{Type: sig.Type, Count: 1})
 	}
 	value, err = spec.Encode(&record)
-	return spec.EntryKey(spec.EntryID(e.Case, e.Item)), value, err
+	return spec.EntryKey(spec.EntryID(e.Case, item)), value, err
 }
 
 func (f *filling) entryRecord(r fillRef) (key, value []byte, err error) {

@@ -18,7 +18,7 @@ func filled(i int) FillEntry {
 	binary.BigEndian.PutUint64(v[:], uint64(i)+1)
 	binary.LittleEndian.PutUint64(w[i%24:], uint64(i)*0x9e3779b97f4a7c15)
 	return FillEntry{
-		Case: spec.LeafHash(v[:8]), Item: i % 3, Org: "alpha", Labels: []string{"video"},
+		Case: spec.LeafHash(binary.BigEndian.AppendUint64(nil, uint64(i/FillItems))), Org: "alpha", Labels: []string{"video"},
 		Signals: []spec.Signal{{Type: "sha256", Value: v[:]}, {Type: "pdq", Value: w[:], Quality: 90}},
 	}
 }
@@ -26,7 +26,7 @@ func filled(i int) FillEntry {
 func fill(t *testing.T, fs vfs.FS, n int) {
 	t.Helper()
 	s := open(t, fs)
-	change(t, s, 1, newAddition(1, sha(1)).list)
+	change(t, s, 1, newAddition(1, sha(1)).entered)
 	if err := s.Fill(t.Context(), n, filled); err != nil {
 		t.Fatal(err)
 	}
@@ -47,12 +47,15 @@ func TestAFilledStoreAnswersOnceItIsOpenedAgain(t *testing.T) {
 		for _, sig := range e.Signals {
 			found := false
 			for _, h := range hits(t, s, sig) {
-				found = found || h.Entry.Entry == spec.EntryID(e.Case, e.Item) && h.Distance == 0
+				found = found || h.Entry.Entry == spec.EntryID(e.Case, i%FillItems) && h.Distance == 0
 			}
 			if !found {
 				t.Fatalf("the %s of entry %d is not found", sig.Type, i)
 			}
 		}
+	}
+	if v, err := s.Verify(t.Context()); err != nil || len(v.Bad) != 0 || v.Opened != 2*n+1 {
+		t.Fatalf("looking at every record again: %+v, %v", v, err)
 	}
 	if len(hits(t, s, sha(1))) != 1 || len(hits(t, s, sha(2))) != 0 {
 		t.Fatal("what was listed before is still listed, and nothing else")

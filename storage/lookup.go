@@ -5,7 +5,6 @@ package storage
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -21,8 +20,9 @@ type Hit struct {
 	Entry     spec.LiveMeta
 }
 
-// maxHits bounds the answer to one lookup.
-const maxHits = 1000
+// maxHits bounds the answer to one lookup: of a picture that is listed a thousand
+// times, nearly the same, the nearest say all that a decision needs.
+const maxHits = 100
 
 // Lookup finds the matchable entries that list one of the signals, or, for types
 // that match within a distance, a signal within the type's threshold: each entry
@@ -40,9 +40,13 @@ func (s *Store) Lookup(signals []spec.Signal) (hits []Hit, truncated bool, err e
 		for _, q := range signals {
 			if q.Type == typeFrame {
 				frames = append(frames, q)
-			} else if err := r.one(q); err != nil {
-				return err
+			} else {
+				r.one(q)
 			}
+		}
+		defer r.close()
+		if err := r.resolve(); err != nil {
+			return err
 		}
 		if err := r.video(frames); err != nil {
 			return err
@@ -59,42 +63,59 @@ const typeFrame = "vpdq"
 
 type lookup struct {
 	d         *database
+	near      []nearHit // whose entries were not read yet
 	hits      []Hit
 	truncated bool
+	it        *pebble.Iterator // over the live signals, once one was read
+}
+
+// A nearHit is a listed value near one that was asked for.
+type nearHit struct {
+	typ       spec.SignalType
+	value     []byte
+	distance  int
+	threshold int
 }
 
 // one finds what one signal finds: by equality, and within its type's threshold.
-func (r *lookup) one(q spec.Signal) error {
+func (r *lookup) one(q spec.Signal) {
 	t, _ := spec.SignalTypeOf(q.Type)
-	f := r.d.finders[q.Type]
-	if f == nil {
-		return r.equal(q, t.Threshold)
-	}
-	var failed error
 	exact := false
-	truncated := f.search(q.Value, func(found []byte, distance int) {
-		near := spec.Signal{Type: q.Type, Value: found}
-		exact = exact || bytes.Equal(found, q.Value)
-		if failed == nil {
-			failed = r.entries(near.Key(), func(m spec.LiveMeta) {
-				r.hits = append(r.hits, Hit{Type: q.Type, Distance: distance, Threshold: t.Threshold, Entry: m})
-			})
-		}
-	})
-	r.truncated = r.truncated || truncated
-	if failed == nil && !exact {
-		failed = r.equal(q, t.Threshold) // what a finder does not hold matches itself all the same
+	if f := r.d.finders[q.Type]; f != nil {
+		truncated := f.search(q.Value, func(found []byte, distance int) {
+			exact = exact || distance == 0 && bytes.Equal(found, q.Value)
+			r.near = append(r.near, nearHit{t, found, distance, t.Threshold})
+		})
+		r.truncated = r.truncated || truncated
 	}
-	return failed
+	if !exact && r.d.exact.has(q) { // what a finder does not hold matches itself all the same
+		r.near = append(r.near, nearHit{t, q.Value, 0, t.Threshold})
+	}
 }
 
-func (r *lookup) equal(q spec.Signal, threshold int) error {
-	if !r.d.exact.has(q) {
-		return nil
+// resolve reads the entries of what was found, nearest first, until the answer is
+// full.
+func (r *lookup) resolve() error {
+	slices.SortStableFunc(r.near, func(a, b nearHit) int { return cmp.Compare(a.distance, b.distance) })
+	entries := map[spec.Hash]struct{}{}
+	for _, n := range r.near {
+		if len(entries) >= maxHits {
+			r.truncated = true
+			return nil
+		}
+		key := spec.Signal{Type: n.typ.Name, Value: n.value}.Key()
+		err := r.entries(key, func(m spec.LiveMeta) {
+			if _, known := entries[m.Entry]; known {
+				return // by something nearer, or as near
+			}
+			entries[m.Entry] = struct{}{}
+			r.hits = append(r.hits, Hit{Type: n.typ.Name, Distance: n.distance, Threshold: n.threshold, Entry: m})
+		})
+		if err != nil {
+			return err
+		}
 	}
-	return r.entries(q.Key(), func(m spec.LiveMeta) {
-		r.hits = append(r.hits, Hit{Type: q.Type, Threshold: threshold, Entry: m})
-	})
+	return nil
 }
 
 // video finds the entries that have a frame near enough to at least the share of
@@ -146,22 +167,32 @@ func (r *lookup) video(frames []spec.Signal) error {
 
 // entries calls fn with what is listed of the signal of key k, by each entry.
 func (r *lookup) entries(k spec.Hash, fn func(spec.LiveMeta)) error {
-	it, err := r.d.pebble.NewIter(&pebble.IterOptions{LowerBound: livePrefix(k), UpperBound: after(livePrefix(k))})
-	if err != nil {
-		return err
-	}
-	for it.First(); it.Valid(); it.Next() {
-		l, err := parseLive(it.Key(), it.Value())
+	if r.it == nil {
+		it, err := r.d.pebble.NewIter(tableBounds(tableLive, nil, nil))
 		if err != nil {
-			return errors.Join(err, it.Close())
+			return err
 		}
-		meta, err := l.meta()
-		if err != nil {
-			return errors.Join(err, it.Close())
-		}
-		fn(meta)
+		r.it = it
 	}
-	return errors.Join(it.Error(), it.Close())
+	prefix := livePrefix(k)
+	for ok := r.it.SeekGE(prefix); ok && bytes.HasPrefix(r.it.Key(), prefix); ok = r.it.Next() {
+		v, ok := quickLive(r.it.Value())
+		if !ok {
+			return spec.Errorf(spec.CodeCorrupt, "a live signal cannot be decoded")
+		}
+		m, ok := quickMeta(v.Meta)
+		if !ok {
+			return spec.Errorf(spec.CodeCorrupt, "what a live signal says of its entry cannot be decoded")
+		}
+		fn(m)
+	}
+	return r.it.Error()
+}
+
+func (r *lookup) close() {
+	if r.it != nil {
+		_ = r.it.Close() // its error was looked at after every read
+	}
 }
 
 // answer keeps the nearest hit of each entry.

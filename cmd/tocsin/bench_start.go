@@ -3,6 +3,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/tocsin-db/tocsin/node/trial"
@@ -30,6 +32,24 @@ func (p *program) benchStartCommand() *cli.Command {
 				return err
 			}
 			return trial.BenchStart(c.Context, trial.StartOptions{FilledOptions: filledOptions(c), JSON: c.Bool("json")}, p.out, p.talk)
+		},
+	}
+}
+
+func (p *program) benchMatchCommand() *cli.Command {
+	return &cli.Command{
+		Name: "match", Usage: "lookups through the API of a node with many entries",
+		Flags: append(filledFlags(), addsFlag(),
+			&cli.IntFlag{Name: "clients", Usage: "how many ask at once", Value: 4},
+			&cli.DurationFlag{Name: "duration", Usage: "of each measurement", Value: 5 * time.Second}),
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			return trial.BenchMatch(c.Context, trial.MatchOptions{
+				FilledOptions: filledOptions(c), Clients: c.Int("clients"), AddsPerSecond: c.Int("adds-per-second"),
+				Duration: c.Duration("duration"), JSON: c.Bool("json"),
+			}, p.out, p.talk)
 		},
 	}
 }

@@ -31,14 +31,15 @@ type Child struct {
 
 // StartChild runs this program's agent in a data directory and returns once it is
 // ready. progress is told the reason of every other answer.
-func StartChild(ctx context.Context, dir string, progress func(reason string)) (*Child, error) {
+// settings are environment variables beside those that there are.
+func StartChild(ctx context.Context, dir string, progress func(reason string), settings ...string) (*Child, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	c := &Child{client: newSocketClient(dir), stopped: make(chan error, 1)}
 	c.cmd = exec.Command(program, "--data", dir, "agent", "--http", "", "--log-level", "error")
-	c.cmd.Stderr = os.Stderr
+	c.cmd.Stderr, c.cmd.Env = os.Stderr, append(os.Environ(), settings...)
 	began := time.Now()
 	if err := c.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting a node: %w", err)
@@ -108,6 +109,22 @@ func (c *Child) memory(field string) int64 {
 		}
 	}
 	return 0
+}
+
+// cpu is the time that the node's process has used; 0 where the system does not say.
+func (c *Child) cpu() time.Duration {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(b), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 everywhere
 }
 
 // Stop ends the node and waits for it.

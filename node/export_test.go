@@ -5,7 +5,9 @@ package node
 import (
 	"context"
 
+	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
 )
 
 // Carry hands a submission over as it is, as a hostile organisation would.
@@ -20,6 +22,25 @@ func (n *Node) ProposeUnchecked(ctx context.Context, sub spec.Submission) (spec.
 
 // FreshnessOf is what answers say of the log that they rest on.
 var FreshnessOf = freshnessOf
+
+// CosignAfterwards has a node that does not sequence cosign what is final, whatever
+// its organisation's role.
+func (n *Node) CosignAfterwards(first bool) error { return n.cosignAfterwards(first) }
+
+// HandWitness hands a cosignature in as a peer would.
+func (n *Node) HandWitness(ctx context.Context, from p2p.PeerID, c tlog.Checkpoint, sig tlog.Cosignature) error {
+	req, err := spec.Encode(&witnessed{Size: c.Size, Root: c.Root, Time: sig.Time, Sig: sig.Sig[:]})
+	if err == nil {
+		_, err = n.serveWitness(ctx, from, protocolWitness, req)
+	}
+	return err
+}
+
+// PeerOf returns the transport id of an organisation.
+func (n *Node) PeerOf(org string) p2p.PeerID {
+	id, _ := n.directory.peer(org)
+	return id
+}
 
 // Leads reports whether this node leads.
 func (n *Node) Leads() bool { return n.consensus != nil && n.consensus.IsLeader() }

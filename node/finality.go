@@ -98,7 +98,9 @@ func (n *Node) serveLog(_ context.Context, _ p2p.PeerID, _ string, req []byte) (
 	return n.files().Get(string(req))
 }
 
-func (n *Node) files() *cosign.Files { return &cosign.Files{Log: n.store, Final: n.final} }
+func (n *Node) files() *cosign.Files {
+	return &cosign.Files{Log: n.store, Final: n.final, Witnessed: n.book.Cosigned}
+}
 
 // LogHandler serves the files of the final log over HTTP, for auditors: mount it
 // at /log/ without that prefix.

@@ -119,6 +119,7 @@ func (n *Node) servePeers(context.Context) error {
 		return nil
 	}
 	n.host.Handle(cosign.Protocol, p2p.Policy{Roles: []string{spec.RoleMember}, MaxRequest: cosign.MaxRequest}, n.serveCosign)
+	n.host.Handle(protocolWitness, p2p.Policy{Roles: []string{spec.RoleMember}, MaxRequest: 256}, n.serveWitness)
 	n.host.Handle(protocolPosition, p2p.Policy{Roles: []string{spec.RoleMember}}, n.servePosition)
 	n.host.Handle(protocolSubmit, p2p.Policy{Roles: enrolled, MaxRequest: maxForward, MaxStreams: 64}, n.serveSubmit)
 	n.host.Handle(protocolJoin, p2p.Policy{Roles: []string{roleInvitee}, MaxRequest: 4 << 10}, n.serveJoin)

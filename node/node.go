@@ -22,6 +22,7 @@ import (
 	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/node/identity"
 	"github.com/tocsin-db/tocsin/node/media"
+	"github.com/tocsin-db/tocsin/node/witness"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/p2p/federation"
 	"github.com/tocsin-db/tocsin/spec"
@@ -43,9 +44,18 @@ type Config struct {
 	// node of a consortium; 0: what the protocol says.
 	SnapshotEvery uint64
 	Receipts      time.Duration // how long decisions are gathered before a member confirms them; 0: ten seconds
+	Witness       Witness       // of other logs
+	Witnesses     []string      // outside ones that cosign this log: "<verifier key> <URL>" each
 	Logger        *slog.Logger
 	Fatal         func(error) // called at most once, when the node cannot go on and must end loudly
 	Now           func() time.Time
+}
+
+// Witness says whose logs a node cosigns for whoever asks, where and as who.
+type Witness struct {
+	Listen string   // TCP address; "" for none
+	Name   string   // such as witness.example.org
+	Logs   []string // verifier keys of the logs
 }
 
 // A Node is a running participant. Stop ends it.
@@ -71,6 +81,8 @@ type Node struct {
 	hasher       *media.Hasher
 	server       *api.Server
 	loading      loading
+	book         *witness.Book    // cosignatures on what is final that came afterwards
+	witness      *witness.Witness // for other logs, or nil
 	invites      *invitations
 	mayNotCosign error         // why cosigned is nil on a member
 	turn         int           // which member a reader asks first
@@ -93,7 +105,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	n := &Node{cfg: cfg, log: cfg.Logger, directory: newDirectory(cfg.Now), done: make(chan struct{})}
+	n := &Node{cfg: cfg, book: &witness.Book{}, log: cfg.Logger, directory: newDirectory(cfg.Now), done: make(chan struct{})}
 	if err := n.open(ctx); err != nil {
 		return nil, errors.Join(err, n.close(context.Background()))
 	}
@@ -116,6 +128,8 @@ func (n *Node) open(ctx context.Context) error {
 		{"serving peers", n.servePeers},
 		{"following the log", n.follow},
 		{"looking after the store", n.upkeep},
+		{"witnessing", n.openWitness},
+		{"asking witnesses", n.feedWitnesses},
 		{"confirming decisions", n.confirm},
 		{"answering", n.answer},
 	} {

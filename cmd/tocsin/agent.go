@@ -66,6 +66,7 @@ func runNode(ctx context.Context, dir string, conf *config.Config, log *slog.Log
 	n, err := node.Start(ctx, node.Config{
 		Dir: dir, Listen: conf.Listen, HTTP: conf.HTTP, Peers: conf.Peers,
 		Profile: conf.Profile, MaxFileBytes: conf.MaxFileBytes, PurgeEvery: conf.PurgeEvery, VerifyEvery: conf.VerifyEvery, Logger: log,
+		Witness: node.Witness{Listen: conf.WitnessListen, Name: conf.WitnessName, Logs: conf.WitnessLogs}, Witnesses: conf.Witnesses,
 	})
 	if errors.Is(err, api.ErrRunning) || errors.Is(err, syscall.EAGAIN) { // the lock of the database
 		return usage("another process, perhaps a running node, uses %s", dir)

@@ -24,15 +24,19 @@ const maxFile = 1 << 20
 
 // A Config is every setting of a node, valid.
 type Config struct {
-	Listen       []string            // libp2p multiaddrs on which peers reach the node
-	HTTP         string              // loopback address for lookups; "" for none
-	Profile      string              // "lan" or "wan": how patient the consortium's timers are
-	LogLevel     string              // debug, info, warn, error
-	LogFormat    string              // text, json; auto is text on a terminal
-	MaxFileBytes int64               // largest file that is hashed
-	PurgeEvery   time.Duration       // how often erased values are purged from the files; below 0: never
-	VerifyEvery  time.Duration       // how often the store is verified; below 0: never
-	Peers        map[string][]string // organisation id → further multiaddrs
+	Listen        []string            // libp2p multiaddrs on which peers reach the node
+	HTTP          string              // loopback address for lookups; "" for none
+	Profile       string              // "lan" or "wan": how patient the consortium's timers are
+	LogLevel      string              // debug, info, warn, error
+	LogFormat     string              // text, json; auto is text on a terminal
+	MaxFileBytes  int64               // largest file that is hashed
+	PurgeEvery    time.Duration       // how often erased values are purged from the files; below 0: never
+	VerifyEvery   time.Duration       // how often the store is verified; below 0: never
+	WitnessListen string              // address on which the node witnesses other logs; "" for none
+	WitnessName   string              // under which it does
+	WitnessLogs   []string            // verifier keys of those logs
+	Witnesses     []string            // outside ones that cosign this log: verifier key, blank, URL
+	Peers         map[string][]string // organisation id → further multiaddrs
 
 	origins map[string]string
 }
@@ -118,6 +122,8 @@ func (c *Config) take(k *koanf.Koanf) {
 	c.LogFormat = k.String("log_format")
 	c.MaxFileBytes = k.Int64("max_file_bytes")
 	c.PurgeEvery, c.VerifyEvery = interval(k.String("purge_every")), interval(k.String("verify_every"))
+	c.WitnessListen, c.WitnessName = k.String("witness_listen"), k.String("witness_name")
+	c.WitnessLogs, c.Witnesses = k.Strings("witness_logs"), k.Strings("witnesses")
 	c.Peers = k.StringsMap("peers")
 }
 

@@ -70,6 +70,10 @@ beta = ["/ip4/192.0.2.1/tcp/7230"]
 		{"max_file_bytes", int64(1000), "tocsin.toml"},
 		{"purge_every", "24h0m0s", "default"},
 		{"verify_every", "never", "tocsin.toml"},
+		{"witness_listen", "", "default"},
+		{"witness_name", "", "default"},
+		{"witness_logs", []string{}, "default"},
+		{"witnesses", []string{}, "default"},
 		{"peers", map[string][]string{"beta": {"/ip4/192.0.2.1/tcp/7230"}}, "tocsin.toml"},
 	}
 	if got := c.Settings(); !reflect.DeepEqual(got, want) {
@@ -93,6 +97,9 @@ func TestWrongSettingsAreNamedWithTheirPlace(t *testing.T) {
 		"value of no choice":  {"\nprofile = \"moon\"\n", nil, nil, `line 2, column 11: profile takes "lan" or "wan"`},
 		"value of a type":     {"log_level = 3\n", nil, nil, `line 1, column 13: log_level takes "debug", "info", "warn" or "error"`},
 		"number too large":    {"max_file_bytes = 9999999999999\n", nil, nil, `line 1, column 18: max_file_bytes takes a number of bytes from 1 to 1099511627776`},
+		"no witness":          {"witnesses = [\"x http://y\"]\n", nil, nil, `line 1, column 14: witnesses takes outside witnesses`},
+		"no key of a log":     {"witness_logs = [\"x\"]\n", nil, nil, `witness_logs takes verifier keys`},
+		"no address":          {"witness_listen = \"7232\"\n", nil, nil, `witness_listen takes an address`},
 		"a time too short":    {"purge_every = \"10s\"\n", nil, nil, `purge_every takes a time from "1m" to "8760h", or "never"`},
 		"text for a number":   {"max_file_bytes = \"many\"\n", nil, nil, `max_file_bytes takes a number of bytes from 1 to 1099511627776`},
 		"address of others":   {"http = \"0.0.0.0:7231\"\n", nil, nil, `line 1, column 8: http takes a loopback address such as 127.0.0.1:7231, or "" for none`},

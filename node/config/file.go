@@ -15,15 +15,19 @@ import (
 
 // form is the file. A nil field was not in it.
 type form struct {
-	Listen       *[]string           `toml:"listen"`
-	HTTP         *string             `toml:"http"`
-	Profile      *string             `toml:"profile"`
-	LogLevel     *string             `toml:"log_level"`
-	LogFormat    *string             `toml:"log_format"`
-	MaxFileBytes *int64              `toml:"max_file_bytes"`
-	PurgeEvery   *string             `toml:"purge_every"`
-	VerifyEvery  *string             `toml:"verify_every"`
-	Peers        map[string][]string `toml:"peers"`
+	Listen        *[]string           `toml:"listen"`
+	HTTP          *string             `toml:"http"`
+	Profile       *string             `toml:"profile"`
+	LogLevel      *string             `toml:"log_level"`
+	LogFormat     *string             `toml:"log_format"`
+	MaxFileBytes  *int64              `toml:"max_file_bytes"`
+	PurgeEvery    *string             `toml:"purge_every"`
+	VerifyEvery   *string             `toml:"verify_every"`
+	WitnessListen *string             `toml:"witness_listen"`
+	WitnessName   *string             `toml:"witness_name"`
+	WitnessLogs   *[]string           `toml:"witness_logs"`
+	Witnesses     *[]string           `toml:"witnesses"`
+	Peers         map[string][]string `toml:"peers"`
 }
 
 // parse reads the file strictly.
@@ -89,7 +93,10 @@ func (f *form) check() (place, *setting) {
 	single := []struct {
 		name  string
 		value *string
-	}{{"http", f.HTTP}, {"profile", f.Profile}, {"log_level", f.LogLevel}, {"log_format", f.LogFormat}, {"purge_every", f.PurgeEvery}, {"verify_every", f.VerifyEvery}}
+	}{
+		{"http", f.HTTP}, {"profile", f.Profile}, {"log_level", f.LogLevel}, {"log_format", f.LogFormat}, {"purge_every", f.PurgeEvery}, {"verify_every", f.VerifyEvery},
+		{"witness_listen", f.WitnessListen}, {"witness_name", f.WitnessName},
+	}
 	for _, s := range single {
 		at := settingOf([]string{s.name})
 		if s.value != nil {
@@ -103,9 +110,16 @@ func (f *form) check() (place, *setting) {
 			return place{key: []string{"max_file_bytes"}}, settingOf([]string{"max_file_bytes"})
 		}
 	}
-	if f.Listen != nil {
-		if i := firstBad(*f.Listen); i >= 0 {
-			return place{[]string{"listen"}, i}, settingOf([]string{"listen"})
+	for _, l := range []struct {
+		name  string
+		value *[]string
+		check func(string) error
+	}{{"listen", f.Listen, checkMultiaddr}, {"witness_logs", f.WitnessLogs, checkLogKey}, {"witnesses", f.Witnesses, checkWitness}} {
+		if l.value == nil {
+			continue
+		}
+		if i := firstBad(*l.value, l.check); i >= 0 {
+			return place{[]string{l.name}, i}, settingOf([]string{l.name})
 		}
 	}
 	return f.checkPeers()
@@ -113,7 +127,7 @@ func (f *form) check() (place, *setting) {
 
 func (f *form) checkPeers() (place, *setting) {
 	for id, addresses := range f.Peers {
-		i := firstBad(addresses)
+		i := firstBad(addresses, checkMultiaddr)
 		if checkOrganisation(id) != nil || i >= 0 {
 			return place{[]string{"peers", id}, max(i, 0)}, settingOf([]string{"peers"})
 		}
@@ -121,10 +135,10 @@ func (f *form) checkPeers() (place, *setting) {
 	return place{}, nil
 }
 
-// firstBad returns the place of the first that is not a multiaddr, or -1.
-func firstBad(addresses []string) int {
-	for i, a := range addresses {
-		if checkMultiaddr(a) != nil {
+// firstBad returns the place of the first that a check refuses, or -1.
+func firstBad(values []string, check func(string) error) int {
+	for i, v := range values {
+		if check(v) != nil {
 			return i
 		}
 	}
@@ -141,6 +155,10 @@ func (f *form) layer() layer {
 	set(l, "max_file_bytes", f.MaxFileBytes)
 	set(l, "purge_every", f.PurgeEvery)
 	set(l, "verify_every", f.VerifyEvery)
+	set(l, "witness_listen", f.WitnessListen)
+	set(l, "witness_name", f.WitnessName)
+	set(l, "witness_logs", f.WitnessLogs)
+	set(l, "witnesses", f.Witnesses)
 	if f.Peers != nil {
 		peers := map[string]any{}
 		for id, addresses := range f.Peers {

@@ -4,6 +4,7 @@ package config
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"regexp"
 	"strconv"
@@ -11,6 +12,9 @@ import (
 	"time"
 
 	"github.com/multiformats/go-multiaddr"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/tocsin-db/tocsin/node/witness"
 )
 
 // A setting is one key of the file. Its variable is TOCSIN_ and its name in
@@ -30,6 +34,10 @@ var settings = []setting{
 	{"max_file_bytes", "a number of bytes from 1 to 1099511627776", parseBytes},
 	{"purge_every", takesInterval, text(checkInterval)},
 	{"verify_every", takesInterval, text(checkInterval)},
+	{"witness_listen", `an address such as 127.0.0.1:7232, or "" for none`, text(checkAddress)},
+	{"witness_name", "a name without blanks, such as witness.example.org", text(checkName)},
+	{"witness_logs", "verifier keys of logs (C2SP signed-note), whose names are the logs' origins", list(checkLogKey)},
+	{"witnesses", "outside witnesses, each as its verifier key, a blank and its URL", list(checkWitness)},
 	{"peers", "organisations' ids, each with a list of multiaddrs", nil},
 }
 
@@ -43,6 +51,10 @@ func defaults() layer {
 		"max_file_bytes": int64(4 << 30),
 		"purge_every":    "24h",
 		"verify_every":   "1h",
+		"witness_listen": "",
+		"witness_name":   "",
+		"witness_logs":   []string{},
+		"witnesses":      []string{},
 		"peers":          map[string]any{},
 	}
 }
@@ -145,4 +157,32 @@ func written(d time.Duration) string {
 		return "never"
 	}
 	return d.String()
+}
+
+func checkAddress(s string) error {
+	if s == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(s)
+	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n == 0 {
+		return errValue
+	}
+	return nil
+}
+
+func checkName(s string) error {
+	if strings.ContainsAny(s, "+ \t\n,") || len(s) > 128 {
+		return errValue
+	}
+	return nil
+}
+
+func checkLogKey(s string) error {
+	_, err := note.NewVerifier(s)
+	return err
+}
+
+func checkWitness(s string) error {
+	_, err := witness.ParseAddress(s)
+	return err
 }

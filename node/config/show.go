@@ -18,7 +18,10 @@ type Setting struct {
 
 // Settings lists every setting in the order of the documentation.
 func (c *Config) Settings() []Setting {
-	values := []any{c.Listen, c.HTTP, c.Profile, c.LogLevel, c.LogFormat, c.MaxFileBytes, written(c.PurgeEvery), written(c.VerifyEvery), c.Peers}
+	values := []any{
+		c.Listen, c.HTTP, c.Profile, c.LogLevel, c.LogFormat, c.MaxFileBytes, written(c.PurgeEvery), written(c.VerifyEvery),
+		c.WitnessListen, c.WitnessName, c.WitnessLogs, c.Witnesses, c.Peers,
+	}
 	out := make([]Setting, len(settings))
 	for i, s := range settings {
 		out[i] = Setting{s.name, values[i], c.origins[s.name]}

@@ -22,6 +22,8 @@ const LogProtocol = "/tocsin/log/1"
 type Files struct {
 	Log   Log
 	Final *Keeper
+	// Witnessed adds the cosignatures of witnesses to a note; or nil.
+	Witnessed func(note []byte) []byte
 }
 
 // Get returns the file at path, or NOT_FOUND. Beside the files of the layout it
@@ -32,6 +34,9 @@ func (f *Files) Get(path string) ([]byte, error) {
 	if path == "checkpoint" {
 		if len(final.Note) == 0 {
 			return nil, spec.Errorf(spec.CodeNotFound, "nothing is final yet")
+		}
+		if f.Witnessed != nil {
+			return f.Witnessed(final.Note), nil
 		}
 		return final.Note, nil
 	}

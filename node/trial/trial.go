@@ -56,6 +56,9 @@ var names = []struct{ id, name, jurisdiction string }{
 	{"delta", "Delta Share", "ES"}, {"echo", "Echo Photos", "IE"}, {"foxtrot", "Foxtrot Forum", "NL"}, {"golf", "Golf Mail", "SE"},
 }
 
+// Configure changes how the participant's node starts the next time.
+func (p *Participant) Configure(change func(*node.Config)) { change(&p.config) }
+
 // Found makes keys and cards of the members, exchanges the cards, writes the
 // genesis file for each and starts their nodes.
 func Found(ctx context.Context, o Options) (*Consortium, error) {
@@ -136,6 +139,12 @@ func (c *Consortium) create(id string, d identity.Details, listen bool) (*Partic
 
 func loopback(port int) string { return fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port) }
 
+// FreeAddress returns a loopback address with a port that nothing uses.
+func FreeAddress() (string, error) {
+	port, err := freePort()
+	return fmt.Sprintf("127.0.0.1:%d", port), err
+}
+
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -157,11 +166,16 @@ func (c *Consortium) Start(ctx context.Context, p *Participant) (err error) {
 // AddReader has the first member invite a reader, has the other members approve,
 // and starts the reader's node. It returns once the reader has the whole log.
 func (c *Consortium) AddReader(ctx context.Context, id string) (*Participant, error) {
-	p, err := c.create(id, identity.Details{ID: id, Name: "Reader " + id, Role: spec.RoleReader, Jurisdiction: "BE"}, false)
+	return c.AddFollower(ctx, id, spec.RoleReader)
+}
+
+// AddFollower is AddReader for an organisation of any role that joins later.
+func (c *Consortium) AddFollower(ctx context.Context, id, role string) (*Participant, error) {
+	p, err := c.create(id, identity.Details{ID: id, Name: "Follower " + id, Role: role, Jurisdiction: "BE"}, false)
 	if err != nil {
 		return nil, err
 	}
-	invitation, err := c.Members[0].Invite(ctx, spec.RoleReader, time.Hour)
+	invitation, err := c.Members[0].Invite(ctx, role, time.Hour)
 	if err != nil {
 		return nil, err
 	}

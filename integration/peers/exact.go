@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,14 +12,13 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tocsin-db/tocsin/storage/exact"
 	"github.com/tocsin-db/tocsin/storage/nearby/bench"
 )
 
 const batchKeys = 1000
 
-// compareExact asks the exact table and Redis for the same keys, half of them
-// listed, each through its own unix socket, and takes turns.
+// compareExact asks a running node, by POST /v1/match:rows, and Redis for the same
+// keys, half of them listed, each through its own unix socket, and takes turns.
 func compareExact(ctx context.Context, c config, t *table) error {
 	if err := inProcess(ctx, c, t); err != nil {
 		return err
@@ -34,17 +32,16 @@ func compareExact(ctx context.Context, c config, t *table) error {
 		return err
 	}
 	defer r.stop()
-	keys := exact.New(c.keys)
-	if err := fill(c.keys, keys, r); err != nil {
-		return err
-	}
-	s, err := serveTable(keys, c.file("tocsin.sock"))
+	s, err := startNode(ctx, c.keys)
 	if err != nil {
 		return err
 	}
-	defer s.stop()
+	defer s.close()
+	if err := fill(c.keys, s.filled.Digest, r); err != nil {
+		return err
+	}
 	for _, size := range []int{10 * batchKeys, batchKeys, 1} {
-		ours, theirs, err := askBoth(c, size, s, r)
+		ours, theirs, err := askBoth(c, size, s.filled.Digest, s, r)
 		if err != nil {
 			return err
 		}
@@ -69,10 +66,12 @@ func inProcess(ctx context.Context, c config, t *table) error {
 	return nil
 }
 
-func fill(n int, table *exact.Table, r *redis) error {
+func fill(n int, digest func(i int) [32]byte, r *redis) error {
 	for from := 0; from < n; from += batchKeys {
-		keys := listedKeys(from, min(batchKeys, n-from))
-		table.AddBatch(keys)
+		keys := make([][32]byte, min(batchKeys, n-from))
+		for i := range keys {
+			keys[i] = digest(from + i)
+		}
 		if err := r.add(keys); err != nil {
 			return err
 		}
@@ -80,34 +79,18 @@ func fill(n int, table *exact.Table, r *redis) error {
 	return nil
 }
 
-func listedKeys(from, n int) [][32]byte {
-	keys := make([][32]byte, n)
-	for i := range keys {
-		keys[i] = numberedKey(uint64(from + i))
-	}
-	return keys
-}
-
-func numberedKey(i uint64) (k [32]byte) {
-	rng := rand.New(rand.NewPCG(i, 77))
-	for w := 0; w < 32; w += 8 {
-		binary.LittleEndian.PutUint64(k[w:], rng.Uint64())
-	}
-	return k
-}
-
 type asker interface {
 	ask(keys [][32]byte, out []byte) error
 }
 
 // askBoth returns the median nanoseconds per key.
-func askBoth(c config, size int, ours, theirs asker) (a, b float64, err error) {
+func askBoth(c config, size int, digest func(i int) [32]byte, ours, theirs asker) (a, b float64, err error) {
 	rng := rand.New(rand.NewPCG(c.seed, 3))
 	keys, x, y := make([][32]byte, size), make([]byte, size), make([]byte, size)
 	var tookA, tookB []float64
 	for range 400 {
 		for i := range keys { // half of the numbers are listed
-			keys[i] = numberedKey(rng.Uint64N(2 * uint64(c.keys)))
+			keys[i] = digest(rng.IntN(2 * c.keys))
 		}
 		for _, turn := range []struct {
 			who  asker

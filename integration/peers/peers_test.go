@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/tocsin-db/tocsin/storage/exact"
 )
 
 func write(t *testing.T, text string) string {
@@ -39,17 +37,22 @@ func TestMatchesAreComparedForTheFirstQueries(t *testing.T) {
 	}
 }
 
-func TestTableThroughTheSocket(t *testing.T) {
-	table := exact.New(0)
-	table.AddBatch(listedKeys(0, 500))
-	s, err := serveTable(table, filepath.Join(t.TempDir(), "s"))
+func TestRowsThroughTheSocketOfANode(t *testing.T) {
+	s, err := startNode(t.Context(), 500)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.stop()
+	defer func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	for _, n := range []int{1, 1000, 20_000} {
-		out := make([]byte, n)
-		if err := s.ask(listedKeys(0, n), out); err != nil {
+		keys, out := make([][32]byte, n), make([]byte, n)
+		for i := range keys {
+			keys[i] = s.filled.Digest(i)
+		}
+		if err := s.ask(keys, out); err != nil {
 			t.Fatal(n, err)
 		}
 		listed := min(n, 500)

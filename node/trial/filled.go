@@ -15,6 +15,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tocsin-db/tocsin/node"
+	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/storage"
 	"github.com/tocsin-db/tocsin/storage/nearby/bench"
@@ -25,6 +27,8 @@ type FilledOptions struct {
 	Dir     string // of one member, or "" for a temporary one; one that was filled alike is used again
 	Entries int    // hashes: half PDQ, half SHA-256; two of them are one piece of content
 	Seed    uint64
+
+	DigestsOnly bool // all SHA-256, each a piece of content
 }
 
 // A Filled is a data directory of the one member of a consortium whose store was
@@ -32,14 +36,18 @@ type FilledOptions struct {
 type Filled struct {
 	Dir     string // of the node
 	Entries int
-	pdq     [][32]byte
-	root    string // to remove, or ""
+	pdq     [][32]byte // none when there are digests only
+	count   int        // of digests
+	root    string     // to remove, or ""
 }
 
 // Fill makes the directory, or finds it made.
 func Fill(ctx context.Context, o FilledOptions, say io.Writer) (f *Filled, err error) {
 	f = &Filled{Entries: o.Entries &^ 1}
-	if f.Entries < 2 {
+	if f.count = f.Entries / 2; o.DigestsOnly {
+		f.Entries, f.count = o.Entries, o.Entries
+	}
+	if f.count < 1 {
 		return nil, spec.Errorf(spec.CodeUsage, "a store is filled with at least two entries")
 	}
 	dir := o.Dir
@@ -51,7 +59,7 @@ func Fill(ctx context.Context, o FilledOptions, say io.Writer) (f *Filled, err e
 	}
 	f.Dir = filepath.Join(dir, names[0].id)
 	mark := filepath.Join(dir, "filled")
-	want := fmt.Sprintf("%d entries, seed %d\n", f.Entries, o.Seed)
+	want := fmt.Sprintf("%d entries, %d digests, seed %d\n", f.Entries, f.count, o.Seed)
 	if b, err := os.ReadFile(mark); err == nil && string(b) == want {
 		return f, f.readRows(dir)
 	}
@@ -79,6 +87,20 @@ func (f *Filled) make(ctx context.Context, dir string, seed uint64, say io.Write
 	if err := c.Stop(ctx); err != nil {
 		return err
 	}
+	if f.count < f.Entries {
+		if err := f.makePDQ(ctx, dir, seed, say); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(say, "filling the store of one member\n")
+	s, err := storage.Open(filepath.Join(f.Dir, "fsm"), storage.Options{FS: vfs.Default, Logger: slog.New(slog.DiscardHandler), Fatal: func(error) {}})
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Fill(ctx, f.count, f.entry), s.Close())
+}
+
+func (f *Filled) makePDQ(ctx context.Context, dir string, seed uint64, say io.Writer) error {
 	fmt.Fprintf(say, "making %d PDQ hashes, mixed as the field has them\n", f.Entries/2)
 	data := bench.DataOptions{
 		Kind: "mixed", Entries: f.Entries / 2, Queries: 1, Seed: seed,
@@ -87,18 +109,13 @@ func (f *Filled) make(ctx context.Context, dir string, seed uint64, say io.Write
 	if err := bench.Data(ctx, data); err != nil {
 		return err
 	}
-	if err := f.readRows(dir); err != nil {
-		return err
-	}
-	fmt.Fprintf(say, "filling the store of one member\n")
-	s, err := storage.Open(filepath.Join(f.Dir, "fsm"), storage.Options{FS: vfs.Default, Logger: slog.New(slog.DiscardHandler), Fatal: func(error) {}})
-	if err != nil {
-		return err
-	}
-	return errors.Join(s.Fill(ctx, f.Entries/2, f.entry), s.Close())
+	return f.readRows(dir)
 }
 
 func (f *Filled) readRows(dir string) error {
+	if f.count == f.Entries {
+		return nil
+	}
 	b, err := os.ReadFile(filepath.Join(dir, "entries"))
 	if err != nil {
 		return fmt.Errorf("reading the hashes of a filled store: %w", err)
@@ -121,7 +138,8 @@ func (f *Filled) Remove() error {
 	return os.RemoveAll(f.root)
 }
 
-// Digest is the SHA-256 of entry i; those from Entries/2 on are listed nowhere.
+// Digest is the SHA-256 of piece of content i; those behind the last are listed
+// nowhere.
 func (f *Filled) Digest(i int) (d [32]byte) {
 	rng := rand.New(rand.NewPCG(uint64(i), 0xd19e57))
 	for k := 0; k < 32; k += 8 {
@@ -139,8 +157,26 @@ func (f *Filled) entryID(i int) spec.Hash { return spec.EntryID(f.caseOf(i), i%s
 
 func (f *Filled) entry(i int) storage.FillEntry {
 	digest := f.Digest(i)
-	return storage.FillEntry{
+	e := storage.FillEntry{
 		Case: f.caseOf(i), Org: names[0].id, Labels: []string{"benchmark"},
-		Signals: []spec.Signal{{Type: "pdq", Value: f.pdq[i][:], Quality: 80}, {Type: "sha256", Value: digest[:]}},
+		Signals: []spec.Signal{{Type: "sha256", Value: digest[:]}},
 	}
+	if f.pdq != nil {
+		e.Signals = append(e.Signals, spec.Signal{Type: "pdq", Value: f.pdq[i][:], Quality: 80})
+	}
+	return e
+}
+
+// Start starts the node in this process and returns its socket once it is ready.
+func (f *Filled) Start(ctx context.Context) (socket string, stop func() error, err error) {
+	n, err := node.Start(ctx, node.Config{Dir: f.Dir, Profile: "lan", VerifyEvery: -1})
+	if err != nil {
+		return "", nil, err
+	}
+	stop = func() error { return n.Stop(context.WithoutCancel(ctx)) }
+	c := &Consortium{}
+	if err := c.awaitReady(ctx, []*Participant{{Node: n}}); err != nil {
+		return "", nil, errors.Join(err, stop())
+	}
+	return filepath.Join(f.Dir, api.SocketName), stop, nil
 }

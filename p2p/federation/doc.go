@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package federation brings the log to readers and to nodes that lag: one
-// ordered long stream per follower, on which the serving node sends every group
-// from the follower's size on and then each new one as it is applied. The
-// cursor is the log index; the server keeps no queue, so a slow reader only
-// reads later. Nothing received is believed here: the Sink verifies.
+// Package federation brings the final log to nodes that do not sequence, and from
+// them to others: spec/sync.md. A Server announces what is final and pushes groups
+// to those who ask for it; a Reader holds streams to several upstreams, believes
+// none of them, proves each stretch to be the beginning of a log that its Panel
+// makes final, and hands it to its Replica.
 package federation

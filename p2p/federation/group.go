@@ -3,8 +3,6 @@
 package federation
 
 import (
-	"context"
-
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -15,7 +13,6 @@ const (
 	MaxOpening   = 256 << 10 // bytes: an opening lies within one raft entry
 	MaxGroup     = 256 << 20 // bytes of leaves and openings, itemCost included
 	itemCost     = 64        // bytes that an item costs beside its content
-	MaxHead      = 64 << 10  // bytes of an opaque head
 	maxPartItems = 8192
 	partTarget   = 256 << 10 // bytes from which on a part is closed
 )
@@ -37,38 +34,6 @@ type Opening struct {
 	_     struct{} `cbor:",toarray"`
 	Case  [32]byte
 	Bytes []byte
-}
-
-// A Source is the log that a node serves from. Its methods are called by many
-// streams at once.
-type Source interface {
-	// Size is the number of leaves that can be read.
-	Size() uint64
-	// Read returns whole groups from the leaf at index from, which begins a
-	// group: at least one when there is one, and as many more as fit in
-	// maxBytes. Openings are those that role may see. It fails with GONE when
-	// the groups are no longer kept, and with NOT_FOUND when none begins there.
-	Read(ctx context.Context, role string, from uint64, maxBytes int) ([]Group, error)
-	// Wait returns nil once Size() > size, else ctx's error.
-	Wait(ctx context.Context, size uint64) error
-}
-
-// A Sink is the log that a follower keeps.
-type Sink interface {
-	// Size is the number of leaves that are committed: where to go on.
-	Size() uint64
-	// Append verifies the group whole and commits it in one step, or changes
-	// nothing. An error with a spec.Code is the sender's fault and costs it the
-	// stream; any other is our own and ends the follower.
-	Append(ctx context.Context, g Group) error
-}
-
-// A Head is what the upstream says about itself, at least every keepalive.
-type Head struct {
-	_      struct{} `cbor:",toarray"`
-	Size   uint64   // of its log
-	TimeMS uint64   // its clock, Unix milliseconds: informs, decides nothing
-	Body   []byte   // opaque: the checkpoint, for the node to verify
 }
 
 func costOf(item []byte) int { return len(item) + itemCost }

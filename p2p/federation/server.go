@@ -7,18 +7,32 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
-// Keepalive is how often a server sends a head when nothing else happens.
+// Keepalive is how often a server sends a Head when nothing else happens.
 const Keepalive = 5 * time.Second
+
+// Defaults of ServeOptions.
+const (
+	DefaultPushed      = 64
+	DefaultSubscribers = 512
+	DefaultBulkRate    = 8 << 20 // bytes a second
+	bulkBurst          = 1 << 20 // bytes at once
+)
 
 // readBatch is how many bytes of groups a server asks its Source for at once,
 // and so about what one stream holds in memory.
 const readBatch = 1 << 20
+
+// busyRetry is when a subscriber that found no room may ask again.
+const busyRetry = 2 * time.Second
 
 // A Listener is where a server takes streams from; a *p2p.Host is one.
 type Listener interface {
@@ -27,154 +41,173 @@ type Listener interface {
 
 // ServeOptions are what a server needs beside its Source.
 type ServeOptions struct {
-	Roles  []string         // that may subscribe; empty: nobody
-	Head   func() []byte    // opaque body of each head, at most MaxHead bytes; nil: none
-	Now    func() time.Time // nil: time.Now
-	Logger *slog.Logger     // nil: slog.Default()
+	Roles       []string         // that may subscribe; empty: nobody
+	Pushed      int              // streams that are pushed to at most; 0: DefaultPushed
+	Subscribers int              // subscriptions at most; 0: DefaultSubscribers
+	BulkRate    int              // bytes a second over all bulk streams; 0: DefaultBulkRate
+	Bulk        *rate.Limiter    // shared with other bulk protocols; nil: one of BulkRate
+	Now         func() time.Time // nil: time.Now
+	Logger      *slog.Logger     // nil: slog.Default()
 }
 
-// Serve lets peers of the given roles subscribe to src. Each stream is served by
-// its own goroutine, which holds a cursor and never a queue.
-func Serve(l Listener, src Source, opts ServeOptions) {
+// A Server serves one log to subscribers. It keeps a cursor for each and never a
+// queue: a slow one is served later, or announced to only.
+type Server struct {
+	src  Source
+	opts ServeOptions
+	bulk *rate.Limiter
+
+	mu     sync.Mutex
+	subs   map[*session]struct{}
+	pushed int
+}
+
+// Bulk makes the limiter of ServeOptions.Bulk: bytesPerSecond (0: DefaultBulkRate),
+// at most 1 MiB at once.
+func Bulk(bytesPerSecond int) *rate.Limiter {
+	if bytesPerSecond <= 0 {
+		bytesPerSecond = DefaultBulkRate
+	}
+	return rate.NewLimiter(rate.Limit(bytesPerSecond), bulkBurst)
+}
+
+// Serve lets peers of the given roles follow src over Protocol and RangeProtocol.
+func Serve(l Listener, src Source, opts ServeOptions) *Server {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
-	if opts.Head == nil {
-		opts.Head = func() []byte { return nil }
+	if opts.Pushed <= 0 {
+		opts.Pushed = DefaultPushed
 	}
-	l.HandleStream(Protocol, p2p.Policy{Roles: opts.Roles}, func(ctx context.Context, s *p2p.Stream) error {
-		sv := &session{Stream: s, src: src, opts: opts}
-		return sv.run(ctx)
-	})
+	if opts.Subscribers <= 0 {
+		opts.Subscribers = DefaultSubscribers
+	}
+	if opts.Bulk == nil {
+		opts.Bulk = Bulk(opts.BulkRate)
+	}
+	sv := &Server{src: src, opts: opts, bulk: opts.Bulk, subs: map[*session]struct{}{}}
+	policy := p2p.Policy{Roles: opts.Roles, MaxStreams: 2} // the second while the first is found dead
+	l.HandleStream(Protocol, policy, sv.subscribe)
+	l.HandleStream(RangeProtocol, policy, sv.ranges)
+	return sv
 }
 
-// session serves one subscriber.
-type session struct {
-	*p2p.Stream
-	src    Source
-	opts   ServeOptions
-	cursor uint64 // the next leaf to send
-	headed time.Time
+// Subscribers tells how many subscriptions there are and how many are pushed to.
+func (sv *Server) Subscribers() (all, pushed int) {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	return len(sv.subs), sv.pushed
 }
 
-func (sv *session) run(ctx context.Context) error {
-	if err := sv.subscribe(); err != nil {
-		return err
+// enter gives s a place among the subscribers, if there is one.
+func (sv *Server) enter(s *session) bool {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	if len(sv.subs) >= sv.opts.Subscribers {
+		return false
 	}
-	err := sv.head()
-	for err == nil {
-		if sv.src.Size() > sv.cursor {
-			err = sv.push(ctx)
-		} else {
-			err = sv.idle(ctx)
-		}
-	}
-	return err
+	sv.subs[s] = struct{}{}
+	return true
 }
 
-func (sv *session) subscribe() error {
-	frame, err := sv.ReadFrame(maxSub)
-	if err != nil {
-		return err
+func (sv *Server) leave(s *session) {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	delete(sv.subs, s)
+	if s.pushed {
+		s.pushed = false
+		sv.pushed--
 	}
-	m, err := decode(frame)
-	if err != nil {
-		return sv.end(err)
-	}
-	want, ok := m.(*sub)
-	if !ok {
-		return sv.end(spec.Errorf(spec.CodeMalformed, "a subscription comes first"))
-	}
-	sv.cursor = want.Size
-	return nil
 }
 
-// push sends what the source has, up to readBatch, and a head when the
-// subscriber has all or the last head is old.
-func (sv *session) push(ctx context.Context) error {
-	groups, err := sv.src.Read(ctx, sv.Role(), sv.cursor, readBatch)
-	if err != nil {
-		return sv.end(err)
-	}
-	if len(groups) == 0 {
-		return sv.end(fmt.Errorf("the source has %d leaves and no group at %d", sv.src.Size(), sv.cursor))
-	}
-	for i := range groups {
-		if err := sv.send(&groups[i]); err != nil {
-			return err
-		}
-	}
-	if sv.src.Size() <= sv.cursor || sv.opts.Now().Sub(sv.headed) >= Keepalive {
-		return sv.head()
-	}
-	return nil
-}
-
-func (sv *session) send(g *Group) error {
-	if err := g.check(); err != nil {
-		return sv.end(fmt.Errorf("the source's group at %d: %v", g.First, err))
-	}
-	if g.First != sv.cursor {
-		return sv.end(fmt.Errorf("the source's group begins at %d, not %d", g.First, sv.cursor))
-	}
-	err := g.parts(func(p part) error {
-		b, err := encode(kindPart, &p)
-		if err != nil {
-			return sv.end(err)
-		}
-		return sv.WriteFrame(b)
-	})
-	sv.cursor = g.Next()
-	return err
-}
-
-func (sv *session) head() error {
-	now := sv.opts.Now()
-	b, err := encode(kindHead, &Head{Size: sv.src.Size(), TimeMS: uint64(max(0, now.UnixMilli())), Body: sv.opts.Head()})
-	if err != nil {
-		return sv.end(err)
-	}
-	sv.headed = now
-	if err := sv.WriteFrame(b); err != nil {
-		return err
-	}
-	return sv.Flush()
-}
-
-// idle waits for the next group, or until a head is due.
-func (sv *session) idle(ctx context.Context) error {
-	wait, cancel := context.WithTimeout(ctx, Keepalive)
-	defer cancel()
-	err := sv.src.Wait(wait, sv.cursor)
+// push gives s a place among those that are pushed to, or takes it away. It
+// reports whether s has what was asked for.
+func (sv *Server) push(s *session, on bool) bool {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
 	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.Is(err, context.DeadlineExceeded):
-		return sv.head()
+	case s.pushed == on:
+	case on && sv.pushed >= sv.opts.Pushed:
+		return false
+	case on:
+		s.pushed = true
+		sv.pushed++
+	default:
+		s.pushed = false
+		sv.pushed--
 	}
-	return sv.end(err)
+	return true
 }
 
-// end tells the subscriber why, in so far as it may know, and ends the stream.
-// What has no code is our own fault and is logged.
-func (sv *session) end(err error) error {
+// others names subscribers that serve, those that have most of the log first.
+func (sv *Server) others(except p2p.PeerID) *refer {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	m := &refer{}
+	for s := range sv.subs { // any order will do: it spreads those who are referred
+		if id := s.Peer(); id != except && len(s.addresses) > 0 && len(m.Peers) < maxReferred {
+			m.Peers = append(m.Peers, Referral{Peer: id, Addresses: s.addresses})
+		}
+	}
+	return m
+}
+
+// end tells the peer why, in so far as it may know, and ends the stream. What has
+// no code is our own fault and is logged.
+func (sv *Server) end(s *p2p.Stream, err error) error {
 	if spec.CodeOf(err) == "" {
-		sv.opts.Logger.Error("cannot serve the log", "peer", string(sv.Peer()), "error", err)
+		sv.opts.Logger.Error("cannot serve the log", "peer", string(s.Peer()), "error", err)
 	}
 	b, encErr := encodeFault(err)
 	if encErr != nil {
 		return encErr
 	}
-	if werr := sv.WriteFrame(b); werr != nil {
+	if werr := s.WriteFrame(b); werr != nil {
 		return werr
 	}
-	return errors.Join(errEnded, sv.Close())
+	return errors.Join(errEnded, s.Close())
 }
 
 // errEnded stops the loop after a fault was sent.
 var errEnded = errors.New("stream ended with a fault")
+
+// groups reads from the source and checks that it keeps its word.
+func (sv *Server) groups(ctx context.Context, role string, from uint64, maxBytes int) ([]Group, error) {
+	groups, err := sv.src.Read(ctx, role, from, maxBytes)
+	if err != nil {
+		return nil, err
+	}
+	if len(groups) == 0 {
+		return nil, fmt.Errorf("the source has no group at %d", from)
+	}
+	for i := range groups {
+		if err := groups[i].check(); err != nil {
+			return nil, fmt.Errorf("the source's group at %d: %v", groups[i].First, err)
+		}
+		if groups[i].First != from {
+			return nil, fmt.Errorf("the source's group begins at %d, not %d", groups[i].First, from)
+		}
+		from = groups[i].Next()
+	}
+	return groups, nil
+}
+
+// sendGroup writes the parts of a group. before is asked for leave with the size
+// of each.
+func sendGroup(s *p2p.Stream, g *Group, before func(n int) error) error {
+	return g.parts(func(p part) error {
+		b, err := encode(kindPart, &p)
+		if err != nil {
+			return err
+		}
+		if before != nil {
+			if err := before(len(b)); err != nil {
+				return err
+			}
+		}
+		return s.WriteFrame(b)
+	})
+}

@@ -8,40 +8,56 @@ import (
 	"github.com/tocsin-db/tocsin/p2p"
 )
 
-// A State says how a follower stands to its upstream.
-type State string
-
-// States of a follower.
-const (
-	Live         State = "LIVE"         // has all that the upstream says it has
-	Lag          State = "LAG"          // connected, and behind or not yet told
-	Disconnected State = "DISCONNECTED" // no upstream
-)
-
-// A Status is a follower's account of itself. How old the log itself is, only
-// the node can tell, from the checkpoint in the head.
+// A Status is a reader's account of itself.
 type Status struct {
 	State     State
-	Upstream  p2p.PeerID // "" when disconnected
-	Size      uint64     // leaves committed here
-	HeadSize  uint64     // leaves that the upstream last claimed
-	HeadTime  time.Time  // the upstream's clock then
-	LastHeard time.Time  // our clock when the last frame arrived; zero: never
-	LastError string     // why the last stream ended, or ""
+	Size      uint64           // leaves that are shown
+	Known     uint64           // leaves of the largest final log that was seen
+	Final     time.Time        // newest cosign time of what is shown; zero: nothing is final
+	Shown     uint64           // largest size that was ever shown: above Size something was lost
+	Fork      *Fork            // why it halted, or nil
+	Upstreams []UpstreamStatus // that are linked, in the order of preference
+	LastError string           // why the last stream or task ended, or ""
+	Done, Of  uint64           // bytes of the snapshot being fetched
 }
 
-// LagLeaves is how many leaves the upstream has that we have not.
-func (s Status) LagLeaves() uint64 {
-	if s.HeadSize <= s.Size {
+// An UpstreamStatus tells of one open stream.
+type UpstreamStatus struct {
+	Peer     p2p.PeerID
+	Eager    bool
+	Size     uint64 // that it announced
+	Offences int
+}
+
+// Behind is how many final leaves are known and not shown.
+func (s Status) Behind() uint64 {
+	if s.Known <= s.Size {
 		return 0
 	}
-	return s.HeadSize - s.Size
+	return s.Known - s.Size
 }
 
-// settle derives the state of a connected follower.
-func (s *Status) settle() {
-	s.State = Lag
-	if !s.HeadTime.IsZero() && s.LagLeaves() == 0 {
-		s.State = Live
+// Status tells how the reader stands now.
+func (r *Reader) Status() Status {
+	m := r.marks.Mark()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st := Status{State: r.m.now(), Size: r.size.Load(), Shown: m.Shown, Fork: m.Fork, LastError: r.lastErr, Done: r.done, Of: r.of}
+	if r.target != nil {
+		st.Known = r.target.Size
 	}
+	if r.visible != nil {
+		st.Final = r.visible.Time
+	}
+	for _, u := range r.ups {
+		if l := r.links[u.id]; l != nil && l.headed {
+			st.Upstreams = append(st.Upstreams, UpstreamStatus{Peer: u.id, Eager: l.eager, Size: l.size, Offences: u.offences})
+		}
+	}
+	return st
+}
+
+// Current reports whether all that is known to be final is shown.
+func (s Status) Current() bool {
+	return s.State == Live && !s.Final.IsZero() && s.Behind() == 0 && s.Size >= s.Shown
 }

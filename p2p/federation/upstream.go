@@ -3,8 +3,10 @@
 package federation
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/tocsin-db/tocsin/p2p"
@@ -31,8 +33,9 @@ func (p pause) after(failures int) time.Duration {
 // upstream is a peer that we may follow, and what we hold against it.
 type upstream struct {
 	id       p2p.PeerID
-	failures int // outages and refusals since it last delivered
-	offences int // ever: an offender that behaves for a while gains nothing by it
+	referred bool // named by another upstream
+	failures int  // outages and refusals since it last delivered
+	offences int  // ever: an offender that behaves for a while gains nothing by it
 	until    time.Time
 }
 
@@ -43,6 +46,9 @@ func (u *upstream) delivered() { u.failures = 0 }
 func (u *upstream) failed(now time.Time, err error) {
 	var f *p2p.Fault
 	switch {
+	case errors.Is(err, errOffence):
+		u.offences++
+		u.until = now.Add(offencePause.after(u.offences))
 	case errors.As(err, &f):
 		p := refusalPause
 		if f.Err.Code == spec.CodeBusy {
@@ -50,29 +56,106 @@ func (u *upstream) failed(now time.Time, err error) {
 		}
 		u.failures++
 		u.until = now.Add(max(p.after(u.failures), f.Retry))
-	case errors.Is(err, errOffence):
-		u.offences++
-		u.until = now.Add(offencePause.after(u.offences))
 	default:
 		u.failures++
 		u.until = now.Add(outagePause.after(u.failures))
 	}
 }
 
-// choose returns the upstream to try now: of those whose pause is over the one
-// with the fewest offences, then failures, then the first named. Without one it
-// says how long to wait.
-func choose(ups []*upstream, now time.Time) (*upstream, time.Duration) {
-	var best *upstream
-	wait := time.Hour
-	for _, u := range ups {
-		if d := u.until.Sub(now); d > 0 {
-			wait = min(wait, d)
+// better orders upstreams: the fewest offences, then failures, then the first named.
+func (u *upstream) better(o *upstream) bool {
+	return o == nil || u.offences < o.offences || u.offences == o.offences && u.failures < o.failures
+}
+
+// SetUpstreams names the peers to follow, the preferred first. What is held
+// against those that stay is kept, and so are streams that are open.
+func (r *Reader) SetUpstreams(ids []p2p.PeerID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var ups []*upstream
+	add := func(u *upstream) {
+		if !slices.ContainsFunc(ups, func(o *upstream) bool { return o.id == u.id }) {
+			ups = append(ups, u)
+		}
+	}
+	for _, id := range ids {
+		u := r.upstream(id)
+		if u == nil {
+			u = &upstream{id: id}
+		}
+		u.referred = false
+		add(u)
+	}
+	for _, u := range r.ups {
+		if u.referred {
+			add(u)
+		}
+	}
+	r.ups = ups
+	r.poke()
+}
+
+// upstream finds one by id. Caller holds mu.
+func (r *Reader) upstream(id p2p.PeerID) *upstream {
+	for _, u := range r.ups {
+		if u.id == id {
+			return u
+		}
+	}
+	return nil
+}
+
+// free returns the best upstream that is not linked and does not wait, or how long
+// until there is one. Caller holds mu.
+func (r *Reader) free(now time.Time) (best *upstream, wait time.Duration) {
+	wait = time.Hour
+	for _, u := range r.ups {
+		if r.links[u.id] != nil {
 			continue
 		}
-		if best == nil || u.offences < best.offences || u.offences == best.offences && u.failures < best.failures {
+		if d := u.until.Sub(now); d > 0 {
+			wait = min(wait, d)
+		} else if u.better(best) {
 			best = u
 		}
 	}
 	return best, wait
+}
+
+// dial links upstreams until there are enough.
+func (r *Reader) dial(ctx context.Context, now time.Time) time.Duration {
+	for len(r.links) < upstreams {
+		u, wait := r.free(now)
+		if u == nil {
+			return wait
+		}
+		r.link(ctx, u, now)
+	}
+	return time.Hour
+}
+
+// named takes a referral.
+func (r *Reader) named(from p2p.PeerID, m *refer) {
+	for _, p := range m.Peers {
+		if p.Peer.Valid() != nil || r.cfg.Refer == nil {
+			continue
+		}
+		r.mu.Lock()
+		known, n := r.upstream(p.Peer), 0
+		for _, u := range r.ups {
+			if u.referred {
+				n++
+			}
+		}
+		r.mu.Unlock()
+		if known != nil || n >= maxReferees || !r.cfg.Refer(from, p) {
+			continue
+		}
+		r.mu.Lock()
+		if r.upstream(p.Peer) == nil {
+			r.ups = append(r.ups, &upstream{id: p.Peer, referred: true})
+		}
+		r.mu.Unlock()
+		r.poke()
+	}
 }

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package federation
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// snapshot is SNAPSHOT.
+func (r *Reader) snapshot(ctx context.Context) (event, error) {
+	r.apply.Lock() // what is being replayed is finished first
+	r.mu.Lock()
+	target := r.target
+	r.seized = true
+	r.mu.Unlock()
+	r.apply.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.seized = false
+	}()
+	err := r.cfg.Bootstrap.Bootstrap(ctx, Job{
+		Target: target.Signed, Dialer: r.cfg.Dialer, Sources: r.sources, Blame: r.charge,
+		Accept: func(size uint64, _ spec.Hash) error { return r.raise(target, size) },
+		Progress: func(done, of uint64) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.done, r.of = done, of
+		},
+	})
+	if err != nil && (ctx.Err() != nil || spec.CodeOf(err) != "") {
+		return installed, err // none was to be had: the log is
+	}
+	if err != nil {
+		return "", &localError{err}
+	}
+	r.apply.Lock()
+	defer r.apply.Unlock()
+	if err := r.anchor(); err != nil {
+		return "", &localError{err}
+	}
+	r.size.Store(r.edge.Size)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if target.Size == r.edge.Size {
+		r.show(target)
+	}
+	return installed, nil
+}
+
+// sources lists the upstreams that may be asked, the best first.
+func (r *Reader) sources() []p2p.PeerID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.cfg.Now()
+	var list []*upstream
+	for _, u := range r.ups {
+		if u.until.After(now) {
+			continue
+		}
+		i := len(list)
+		for i > 0 && u.better(list[i-1]) {
+			i--
+		}
+		list = append(list[:i:i], append([]*upstream{u}, list[i:]...)...)
+	}
+	ids := make([]p2p.PeerID, len(list))
+	for i, u := range list {
+		ids[i] = u.id
+	}
+	return ids
+}
+
+// charge implements Job.Blame.
+func (r *Reader) charge(id p2p.PeerID, err error) {
+	var f *p2p.Fault
+	if !errors.As(err, &f) && spec.CodeOf(err) != "" && !errors.Is(err, p2p.ErrNotSent) && !errors.Is(err, p2p.ErrUnknownOutcome) {
+		err = blame(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if u := r.upstream(id); u != nil {
+		u.failed(r.cfg.Now(), err)
+	}
+	if l := r.links[id]; l != nil && errors.Is(err, errOffence) {
+		l.hangUp(err)
+	}
+}
+
+// verify is VERIFY.
+func (r *Reader) verify(context.Context) (event, error) {
+	r.mu.Lock()
+	f := r.visible
+	r.mu.Unlock()
+	r.apply.Lock()
+	defer r.apply.Unlock()
+	if f != nil && f.Size == r.edge.Size {
+		if err := r.replica.Check(f.Signed); err != nil {
+			return "", &localError{err}
+		}
+	}
+	return verified, nil
+}
+
+func (r *Reader) halted() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.m.now() == Halt
+}
+
+// halt keeps the proof that two histories are final and stops for good.
+func (r *Reader) halt(f *Fork) error {
+	r.apply.Lock()
+	defer r.apply.Unlock()
+	return r.haltLocked(f)
+}
+
+// haltLocked is halt for who holds apply.
+func (r *Reader) haltLocked(f *Fork) error {
+	m := r.marks.Mark()
+	m.Fork = f
+	err := r.marks.Raise(m)
+	r.mu.Lock()
+	r.on(forked)
+	r.mu.Unlock()
+	r.cfg.Logger.Error("HALT: two histories are final")
+	if r.cfg.OnFork != nil {
+		r.cfg.OnFork(*f)
+	}
+	if err != nil {
+		return &localError{err}
+	}
+	return context.Canceled // no upstream's fault
+}
+
+// Halt stops the reader on a proof that came another way. The proof must be
+// verified and its two checkpoints final.
+func (r *Reader) Halt(f Fork) error {
+	if r.halted() {
+		return nil
+	}
+	if err := r.halt(&f); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}

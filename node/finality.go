@@ -106,15 +106,6 @@ func (n *Node) files() *cosign.Files {
 // at /log/ without that prefix.
 func (n *Node) LogHandler() http.Handler { return n.files().Handler() }
 
-// askConsistency implements cosign.Prover.
-func (n *Node) askConsistency(ctx context.Context, from p2p.PeerID, old, size uint64) ([]spec.Hash, error) {
-	b, err := n.host.Call(ctx, from, cosign.LogProtocol, []byte(cosign.ConsistencyPath(old, size)), tlog.MaxProof*len(spec.Hash{}))
-	if err != nil {
-		return nil, err
-	}
-	return cosign.SplitHashes(b)
-}
-
 // Final returns the newest final checkpoint that this node knows.
 func (n *Node) Final() cosign.Final { return n.final.Newest() }
 
@@ -159,6 +150,7 @@ func (n *Node) serveAlarm(_ context.Context, _ p2p.PeerID, _ string, req []byte)
 		return nil, err
 	}
 	n.raiseAlarm(e)
+	n.heed(e)
 	return nil, nil
 }
 

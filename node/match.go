@@ -82,12 +82,16 @@ func (n *Node) MatchRows(_ context.Context, in io.Reader, out io.Writer, about f
 	return err
 }
 
-// mayAnswer refuses lookups until the node is ready.
+// mayAnswer refuses lookups until the node is ready and, where it is set to fail
+// closed, from what is too old. A node that halted answers from what it had.
 func (n *Node) mayAnswer() error {
 	for _, c := range n.Ready(context.Background()) {
-		if !c.OK {
+		if !c.OK && c.Name != checkHistory {
 			return spec.Errorf(spec.CodeNotReady, "the node is not ready: %s", c.Reason)
 		}
+	}
+	if f := n.freshness(); n.cfg.MaxAge > 0 && f.Age > n.cfg.MaxAge {
+		return spec.Errorf(spec.CodeStale, "what is final is %d s old, and this node answers from at most %d s", int(f.Age.Seconds()), int(n.cfg.MaxAge.Seconds()))
 	}
 	return nil
 }
@@ -99,7 +103,9 @@ func (n *Node) freshness() api.Freshness {
 		contact = n.consensus.Status().Contact
 	}
 	final := n.final.Newest()
-	return freshnessOf(n.store.Size(), final, n.cfg.Now(), n.consensus == nil, contact)
+	f := freshnessOf(n.store.Size(), final, n.cfg.Now(), n.consensus == nil, contact)
+	f.Stale = f.Stale || n.halted() != nil
+	return f
 }
 
 // freshnessOf says how much of a log is final, and how old the newest final

@@ -40,7 +40,9 @@ func (n *Node) openHost(context.Context) (err error) {
 	return n.connect()
 }
 
-// connect keeps a connection to every member whose address is known.
+// connect makes every member's addresses known, and on a member keeps a connection
+// to each. A node that follows connects to its upstreams, and to a member when it
+// submits.
 func (n *Node) connect() error {
 	var keep []p2p.PeerID
 	for _, id := range n.directory.members() {
@@ -54,7 +56,9 @@ func (n *Node) connect() error {
 				return err
 			}
 		}
-		keep = append(keep, id)
+		if n.member() {
+			keep = append(keep, id)
+		}
 	}
 	return n.host.Keep(keep)
 }
@@ -102,7 +106,7 @@ func (n *Node) openConsensus(context.Context) error {
 	started.Store(node)
 	n.consensus = node
 	n.onStop(func(ctx context.Context) error { return errors.Join(node.Stop(ctx), transport.Close()) })
-	n.recall()
+	n.recall(n.final.Newest().Size)
 	n.background(n.catchUp)
 	return nil
 }
@@ -110,9 +114,11 @@ func (n *Node) openConsensus(context.Context) error {
 // servePeers opens the protocols that this node answers. Each says who may call.
 func (n *Node) servePeers(context.Context) error {
 	enrolled := []string{spec.RoleMember, spec.RoleReader, spec.RoleReferrer, spec.RoleAuditor}
-	source := finalSource{n.replica, n.final}
-	federation.Serve(n.host, source, federation.ServeOptions{Roles: enrolled, Logger: n.log, Head: func() []byte { return n.final.Newest().Note }})
-	n.serveState(nil)
+	bulk := federation.Bulk(n.cfg.BulkRate)
+	n.followers = federation.Serve(n.host, &finalSource{replica: n.replica, final: n.final}, federation.ServeOptions{
+		Roles: enrolled, Pushed: n.cfg.Followers, Bulk: bulk, Now: n.cfg.Now, Logger: n.log,
+	})
+	n.serveState(bulk)
 	n.host.Handle(cosign.LogProtocol, p2p.Policy{Roles: enrolled, MaxRequest: 64}, n.serveLog)
 	n.host.Handle(cosign.AlarmProtocol, p2p.Policy{Roles: enrolled, MaxRequest: cosign.MaxEvidence}, n.serveAlarm)
 	if n.consensus == nil {
@@ -123,28 +129,5 @@ func (n *Node) servePeers(context.Context) error {
 	n.host.Handle(protocolPosition, p2p.Policy{Roles: []string{spec.RoleMember}}, n.servePosition)
 	n.host.Handle(protocolSubmit, p2p.Policy{Roles: enrolled, MaxRequest: maxForward, MaxStreams: 64}, n.serveSubmit)
 	n.host.Handle(protocolJoin, p2p.Policy{Roles: []string{roleInvitee}, MaxRequest: 4 << 10}, n.serveJoin)
-	return nil
-}
-
-// follow keeps a reader's log up to date from the members.
-func (n *Node) follow(context.Context) error {
-	if n.member() {
-		return nil
-	}
-	n.horizon = cosign.NewHorizon(n.panel, n.replica, n.final, n.askConsistency, n.raiseAlarm)
-	n.follower = federation.NewFollower(n.host, n.directory.members(), n.horizon, federation.FollowOptions{
-		Logger: n.log, Now: n.cfg.Now, OnHead: n.horizon.OnHead,
-		OnStatus: func(st federation.Status) {
-			if st.State == federation.Disconnected {
-				n.horizon.Reset()
-			}
-		},
-	})
-	n.recall()
-	n.background(func(ctx context.Context) {
-		if err := n.follower.Run(ctx); ctx.Err() == nil {
-			n.fail(err)
-		}
-	})
 	return nil
 }

@@ -43,6 +43,10 @@ type Config struct {
 	// SnapshotEvery is how many leaves lie between snapshot sizes, the same on every
 	// node of a consortium; 0: what the protocol says.
 	SnapshotEvery uint64
+	VerifyFull    bool          // replay the log from the founding document on, whatever snapshots there are
+	MaxAge        time.Duration // of what is final, past which lookups are refused; 0: they are flagged only
+	Followers     int           // nodes that are pushed to at once; 0: the default of package federation
+	BulkRate      int           // bytes a second for nodes that are far behind, all together; 0: the default
 	Receipts      time.Duration // how long decisions are gathered before a member confirms them; 0: ten seconds
 	Witness       Witness       // of other logs
 	Witnesses     []string      // outside ones that cosign this log: "<verifier key> <URL>" each
@@ -68,13 +72,13 @@ type Node struct {
 	replica      *replica
 	directory    *directory
 	host         *p2p.Host
-	consensus    *consensus.Node      // of a member, else nil
-	follower     *federation.Follower // of a reader, else nil
-	panel        *tlog.Panel          // who makes the log final
+	consensus    *consensus.Node    // of a member, else nil
+	reader       *federation.Reader // of a node that follows, else nil
+	followers    *federation.Server
+	panel        *tlog.Panel // who makes the log final
 	final        *cosign.Keeper
 	cosigned     *cosign.Store    // of a member that may cosign
 	cosigner     *cosign.Cosigner // of a member, else nil
-	horizon      *cosign.Horizon  // of a reader, else nil
 	signer       *signer
 	forwards     forwarder
 	made         made
@@ -188,8 +192,12 @@ func (n *Node) refresh() {
 		n.fail(fmt.Errorf("reading the enrolled organisations: %w", err))
 		return
 	}
-	if changed && n.host != nil {
-		go n.host.Recheck() // it waits for streams, which may wait for this commit
+	if !changed || n.host == nil {
+		return
+	}
+	go n.host.Recheck() // it waits for streams, which may wait for this commit
+	if n.reader != nil {
+		n.reader.SetUpstreams(n.upstreams())
 	}
 }
 

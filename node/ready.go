@@ -11,7 +11,6 @@ import (
 
 	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/p2p"
-	"github.com/tocsin-db/tocsin/p2p/federation"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -19,7 +18,7 @@ import (
 // had, and remembers it: from then on it answers from what it has, flagged by its
 // age. A store that lost what was final makes it begin again.
 func (n *Node) Ready(context.Context) []api.Check {
-	ok := n.complete.Load() || n.follower != nil && n.followed()
+	ok := n.complete.Load() || n.reader != nil && n.followed()
 	c := api.Check{Name: "sync", OK: ok}
 	if !ok {
 		c.Reason = "the log has not been fetched to its end yet"
@@ -28,17 +27,28 @@ func (n *Node) Ready(context.Context) []api.Check {
 	if err := n.store.Damage(); err != nil {
 		store.OK, store.Reason = false, err.Error()
 	}
-	return []api.Check{c, store}
+	checks := []api.Check{c, store}
+	if n.reader != nil {
+		c := api.Check{Name: checkHistory, OK: true}
+		if err := n.halted(); err != nil {
+			c.OK, c.Reason = false, err.Error()
+		}
+		checks = append(checks, c)
+	}
+	return checks
 }
+
+// checkHistory fails on a node that found two final histories. It answers on.
+const checkHistory = "history"
 
 // caughtUpFile marks a data directory whose node has had the whole log once.
 const caughtUpFile = "caught-up"
 
 // recall makes the node ready at once when it was before and its store still has
-// what was final then.
-func (n *Node) recall() {
+// what it had shown then.
+func (n *Node) recall(shown uint64) {
 	_, err := os.Stat(filepath.Join(n.cfg.Dir, caughtUpFile))
-	if size := n.store.Size(); err == nil && size > 0 && size >= n.final.Newest().Size {
+	if size := n.store.Size(); err == nil && size > 0 && size >= shown {
 		n.complete.Store(true)
 	}
 }
@@ -55,7 +65,7 @@ func (n *Node) caughtUp() {
 
 // followed reports whether a reader has all that is final.
 func (n *Node) followed() bool {
-	if n.follower.Status().State != federation.Live || !n.horizon.Complete() {
+	if !n.reader.Status().Current() {
 		return false
 	}
 	n.caughtUp()

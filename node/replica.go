@@ -14,11 +14,12 @@ import (
 	"github.com/tocsin-db/tocsin/consensus/governance"
 	"github.com/tocsin-db/tocsin/p2p/federation"
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
 	"github.com/tocsin-db/tocsin/storage"
 )
 
 // A replica is the store driven by the rules: by raft entries on a member
-// (consensus.Store), by groups of leaves on a reader (cosign.Replica).
+// (consensus.Store), by groups of leaves on a reader (federation.Replica).
 type replica struct {
 	store *storage.Store
 	log   *slog.Logger
@@ -193,8 +194,13 @@ func (r *replica) deadlineDue(now time.Time) bool {
 // Size is the number of leaves that were applied.
 func (r *replica) Size() uint64 { return r.store.Size() }
 
-// Replay implements cosign.Replica: it replays groups by the same rules.
-func (r *replica) Replay(groups []federation.Group, check func(size uint64, root spec.Hash) error) error {
+// LogHash implements federation.Replica.
+func (r *replica) LogHash(level int, index uint64) (spec.Hash, error) {
+	return r.store.LogHash(level, index)
+}
+
+// Append implements federation.Replica: it replays groups by the same rules.
+func (r *replica) Append(groups []federation.Group, ready func() error) error {
 	tx, err := r.store.Begin()
 	if err != nil {
 		return err
@@ -205,7 +211,7 @@ func (r *replica) Replay(groups []federation.Group, check func(size uint64, root
 			return ours(err)
 		}
 	}
-	if err := check(tx.Size(), tx.LogRoot()); err != nil {
+	if err := ready(); err != nil {
 		return err
 	}
 	if err := tx.Commit(storage.Applied{}); err != nil {
@@ -213,6 +219,19 @@ func (r *replica) Replay(groups []federation.Group, check func(size uint64, root
 	}
 	r.changed()
 	return nil
+}
+
+// Check implements federation.Replica. That the roots of the state are those of
+// the last leaf, the store checks as it opens and at each commit.
+func (r *replica) Check(s *tlog.Signed) error {
+	root, err := tlog.Root(r.store, s.Size)
+	if err != nil {
+		return err
+	}
+	if root != s.Root {
+		return spec.Errorf(spec.CodeCorrupt, "the log in the data directory is not the one that is final at size %d", s.Size)
+	}
+	return r.store.Damage()
 }
 
 func replayOne(tx *storage.Tx, g *federation.Group) error {

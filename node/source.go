@@ -4,36 +4,70 @@ package node
 
 import (
 	"context"
+	"sync"
 
 	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/p2p/federation"
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
 )
 
-// A finalSource is the log as others may follow it: up to the newest final
-// checkpoint, which every head carries.
+// A finalSource is the log as others may follow it: up to a final checkpoint that
+// this node has the whole log of.
 type finalSource struct {
 	*replica
 	final *cosign.Keeper
+
+	mu      sync.Mutex
+	covered cosign.Final // newest that the log reaches
+	coming  cosign.Final // newest once, not reached yet
 }
 
-// Size implements federation.Source. It ends a group: a final checkpoint does, and
-// so does what was applied.
-func (s finalSource) Size() uint64 { return min(s.final.Newest().Size, s.replica.Size()) }
+// Final implements federation.Source.
+func (s *finalSource) Final() (size uint64, note []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have := s.replica.Size()
+	if newest := s.final.Newest(); newest.Size <= have {
+		s.covered, s.coming = newest, cosign.Final{}
+	} else if s.coming.Size <= have { // a log that grows all the time is always behind the newest
+		if s.coming.Size > s.covered.Size {
+			s.covered = s.coming
+		}
+		s.coming = newest
+	}
+	return s.covered.Size, s.covered.Note
+}
 
 // Wait implements federation.Source.
-func (s finalSource) Wait(ctx context.Context, size uint64) error {
-	if err := s.final.Wait(ctx, size); err != nil {
-		return err
+func (s *finalSource) Wait(ctx context.Context, size uint64) error {
+	for {
+		if covered, _ := s.Final(); covered > size {
+			return nil
+		}
+		if err := s.final.Wait(ctx, size); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		coming := s.coming.Size
+		s.mu.Unlock()
+		if err := s.store.Wait(ctx, max(coming, size+1)-1); err != nil {
+			return err
+		}
 	}
-	return s.store.Wait(ctx, size)
+}
+
+// Prove implements federation.Source.
+func (s *finalSource) Prove(old, size uint64) ([]spec.Hash, error) {
+	p, err := tlog.Consistency(s.store, old, size)
+	return p, gone(err)
 }
 
 // Read implements federation.Source.
-func (s finalSource) Read(ctx context.Context, role string, from uint64, maxBytes int) ([]federation.Group, error) {
+func (s *finalSource) Read(ctx context.Context, role string, from uint64, maxBytes int) ([]federation.Group, error) {
 	groups, err := s.replica.Read(ctx, role, from, maxBytes)
-	size := s.Size()
+	size, _ := s.Final()
 	for len(groups) > 0 && groups[len(groups)-1].Next() > size {
 		groups = groups[:len(groups)-1]
 	}

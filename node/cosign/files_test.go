@@ -19,7 +19,7 @@ import (
 // An auditor who knows nothing but the URL and the genesis reads the whole final
 // log and proves it with a stock client.
 func TestAnAuditorReadsTheLogOverHTTP(t *testing.T) {
-	s := newStretch(t, 600)
+	s := newKeptLog(t, 600)
 	final, err := s.panel.OpenFinal(s.note(s.log, 515, 3, 1))
 	if err != nil {
 		t.Fatal(err)

@@ -69,6 +69,7 @@ type memLog struct {
 	grown  chan struct{} // closed and replaced at each change
 	fail   error         // what Append returns, when set
 	keep   uint64        // groups before it are gone
+	told   Final
 }
 
 func newLog() *memLog { return &memLog{grown: make(chan struct{})} }
@@ -193,12 +194,16 @@ func (m *memLog) Append(groups []Group, ready func() error) error {
 		size = g.Next()
 		states = append(states, state)
 	}
-	if err := ready(); err != nil {
+	m.mu.Unlock()
+	err := ready()
+	m.mu.Lock()
+	if err != nil {
 		return err
 	}
 	for i, g := range groups {
 		m.put(g, states[i])
 	}
+	m.serve()
 	return nil
 }
 
@@ -215,7 +220,16 @@ func (m *memLog) Check(s *tlog.Signed) error {
 func (m *memLog) shown(f Final) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.size, m.note = f.Size, f.Note
+	m.told = f
+	m.serve()
+}
+
+// serve serves what the reader told once it is here.
+func (m *memLog) serve() {
+	if m.told.Signed == nil || m.told.Size > m.tree.Size {
+		return
+	}
+	m.size, m.note = m.told.Size, m.told.Note
 	close(m.grown)
 	m.grown = make(chan struct{})
 }

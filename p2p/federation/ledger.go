@@ -65,6 +65,7 @@ type ledger struct {
 	panel   Panel
 	marks   Marks
 	edge    tlog.Edge
+	reach   func(*Final) // told just before the log of a final checkpoint is shown to its end
 }
 
 // anchor reads where the replica stands and compares it with the mark.
@@ -83,7 +84,7 @@ func (l *ledger) anchor() error {
 		return nil
 	}
 	root, err := tlog.Root(l.replica, m.Size)
-	if spec.CodeOf(err) == spec.CodeNotFound {
+	if notHeld(err) {
 		return nil // before the snapshot that the log begins with
 	}
 	if err == nil && root != m.Root {
@@ -133,7 +134,14 @@ func (l *ledger) append(groups []Group, proof []spec.Hash, final *Final) (fresh 
 	if tlog.CheckConsistency(proof, edge.Size, edge.Root(), final.Size, final.Root) != nil {
 		return false, blame(spec.Errorf(spec.CodeProof, "what was sent up to %d is not the log that is final at size %d", edge.Size, final.Size))
 	}
-	if err := l.replica.Append(groups, func() error { return l.raise(final, edge.Size) }); err != nil {
+	ready := func() error {
+		err := l.raise(final, edge.Size)
+		if err == nil && final.Size == edge.Size {
+			l.reach(final)
+		}
+		return err
+	}
+	if err := l.replica.Append(groups, ready); err != nil {
 		return false, blame(err)
 	}
 	if size := l.replica.Size(); size != edge.Size {
@@ -172,7 +180,7 @@ func (l *ledger) compare(f *Final) (fork *Fork, known bool, err error) {
 	}
 	root, err := tlog.Root(l.replica, f.Size)
 	switch {
-	case spec.CodeOf(err) == spec.CodeNotFound:
+	case notHeld(err):
 		return nil, true, nil // before the snapshot that the log begins with
 	case err != nil:
 		return nil, false, &localError{err}
@@ -186,4 +194,10 @@ func (l *ledger) compare(f *Final) (fork *Fork, known bool, err error) {
 		return nil, false, &localError{err}
 	}
 	return fork, true, nil
+}
+
+// notHeld says that a hash lies before the snapshot that the log begins with.
+func notHeld(err error) bool {
+	code := spec.CodeOf(err)
+	return code == spec.CodeNotFound || code == spec.CodeGone
 }

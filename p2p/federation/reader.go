@@ -51,7 +51,7 @@ type ReaderConfig struct {
 	Full      bool         // replay it all, even so
 	Addresses []string     // at which this node serves others
 
-	OnFinal func(Final)                            // the newest final checkpoint whose log is shown
+	OnFinal func(Final)                            // the newest final checkpoint whose log is shown, or will be in a moment
 	OnFork  func(Fork)                             // the reader halts
 	OnState func(from, to State)                   // for logs and metrics
 	Refer   func(from p2p.PeerID, r Referral) bool // whether to follow a peer that was named; nil: never
@@ -97,7 +97,7 @@ func NewReader(cfg ReaderConfig) *Reader {
 		cfg.Logger = slog.Default()
 	}
 	r := &Reader{cfg: cfg, wake: make(chan struct{}, 1), links: map[p2p.PeerID]*link{}}
-	r.ledger = ledger{replica: cfg.Replica, panel: cfg.Panel, marks: cfg.Marks}
+	r.ledger = ledger{replica: cfg.Replica, panel: cfg.Panel, marks: cfg.Marks, reach: r.tell}
 	r.since = cfg.Now()
 	r.size.Store(cfg.Replica.Size())
 	return r

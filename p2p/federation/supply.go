@@ -76,11 +76,13 @@ func (r *Reader) judge(f *Final) error {
 
 // show makes f what answers rest on if it is newer. Caller holds mu.
 func (r *Reader) show(f *Final) {
-	v := r.visible
-	if v != nil && (f.Size < v.Size || f.Size == v.Size && !f.Time.After(v.Time)) {
-		return
+	if v := r.visible; v == nil || f.Size > v.Size || f.Size == v.Size && f.Time.After(v.Time) {
+		r.visible = f
+		r.tell(f)
 	}
-	r.visible = f
+}
+
+func (r *Reader) tell(f *Final) {
 	if r.cfg.OnFinal != nil {
 		r.cfg.OnFinal(*f)
 	}
@@ -111,7 +113,7 @@ func (r *Reader) take(groups []Group, proof []hash, f *Final) (fresh bool, err e
 		return d.Size <= size
 	})
 	if f.Size == size {
-		r.show(f)
+		r.visible = f // told before it was shown
 	}
 	if r.target == nil || r.target.Size <= size {
 		r.ahead = time.Time{}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cosign
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
+)
+
+// A kept log has a panel of four, and a keeper of what is final in it.
+type keptLog struct {
+	t     *testing.T
+	panel *tlog.Panel
+	keys  []ed25519.PrivateKey
+	log   *memoryLog
+	keep  *Keeper
+	path  string
+}
+
+func newKeptLog(t *testing.T, leaves int) *keptLog {
+	t.Helper()
+	s := &keptLog{t: t, log: newMemoryLog(), path: filepath.Join(t.TempDir(), "final", "checkpoint")}
+	var orgs []spec.Organisation
+	for i := range 4 {
+		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i + 1)}, ed25519.SeedSize))
+		s.keys = append(s.keys, key)
+		orgs = append(orgs, spec.Organisation{ID: fmt.Sprintf("org-%d", i), Role: spec.RoleMember, CosignKey: spec.PublicKey(key.Public().(ed25519.PublicKey))})
+	}
+	var err error
+	if s.panel, err = tlog.NewPanel(simOrigin, orgs); err != nil {
+		t.Fatal(err)
+	}
+	for i := range leaves {
+		s.log.grow(fmt.Sprint("leaf", i))
+	}
+	s.open()
+	t.Cleanup(func() { s.keep.Close() })
+	return s
+}
+
+func (s *keptLog) open() {
+	var err error
+	if s.keep, err = OpenKeeper(s.path, s.panel); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// signed is a checkpoint of log at size, cosigned by n sequencers.
+func (s *keptLog) signed(log *memoryLog, size uint64, n int, unix uint64) *tlog.Signed {
+	s.t.Helper()
+	root, err := tlog.Root(log, size)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	signed := &tlog.Signed{Checkpoint: tlog.Checkpoint{Origin: simOrigin, Size: size, Root: root}}
+	for i := range n {
+		signed.Cosignatures = append(signed.Cosignatures, tlog.Cosign(signed.Checkpoint, fmt.Sprintf("org-%d", i), s.keys[i], unix))
+	}
+	return signed
+}
+
+// note is the same as a signed note.
+func (s *keptLog) note(log *memoryLog, size uint64, n int, unix uint64) []byte {
+	s.t.Helper()
+	b, err := s.panel.Note(s.signed(log, size, n, unix))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return b
+}
+
+// What is final never goes back, in memory or over a restart.
+func TestWhatIsFinalNeverGoesBack(t *testing.T) {
+	s := newKeptLog(t, 10)
+	for _, c := range []struct {
+		size uint64
+		n    int
+		unix uint64
+		want spec.Code
+		has  uint64
+	}{
+		{3, 2, 1, spec.CodeNotFinal, 0}, {3, 3, 1, "", 3}, {7, 3, 1, "", 7}, {3, 4, 9, "", 7}, {7, 4, 2, "", 7},
+	} {
+		if err := s.keep.Advance(s.signed(s.log, c.size, c.n, c.unix)); spec.CodeOf(err) != c.want || s.keep.Newest().Size != c.has {
+			t.Fatalf("%+v: %v, %d is final", c, err, s.keep.Newest().Size)
+		}
+	}
+	if s.keep.Newest().Time.Unix() != 2 {
+		t.Fatal("a later checkpoint of the same size does not count")
+	}
+	other := newMemoryLog()
+	for range 7 {
+		other.grow("other")
+	}
+	if err := s.keep.Advance(s.signed(other, 7, 3, 9)); spec.CodeOf(err) != spec.CodeForked {
+		t.Fatalf("another log of the same size: %v", err)
+	}
+	s.keep.Close()
+	s.open()
+	if f := s.keep.Newest(); f.Size != 7 {
+		t.Fatalf("after a restart %d is final", f.Size)
+	}
+}

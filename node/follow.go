@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"path/filepath"
+	"slices"
+
+	"github.com/tocsin-db/tocsin/node/cosign"
+	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/p2p/federation"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// follow keeps the log of a node that does not sequence up to date, from members
+// and from others that follow.
+func (n *Node) follow(context.Context) error {
+	if n.member() {
+		return nil
+	}
+	marks, err := federation.OpenMarkFile(filepath.Join(n.cfg.Dir, "mark", "accepted"))
+	if err != nil {
+		return err
+	}
+	n.onStop(func(context.Context) error { return marks.Close() })
+	n.reader = federation.NewReader(federation.ReaderConfig{
+		Dialer: n.host, Panel: n.panel, Replica: n.replica, Marks: marks,
+		Bootstrap: n.bootstrapper(), Full: n.cfg.VerifyFull, Addresses: n.serving(),
+		OnFinal: n.shown, OnFork: n.forked, Refer: n.referred,
+		Now: n.cfg.Now, Logger: n.log,
+	})
+	n.reader.SetUpstreams(n.upstreams())
+	n.recall(marks.Mark().Shown)
+	n.background(func(ctx context.Context) {
+		if err := n.reader.Run(ctx); ctx.Err() == nil {
+			n.fail(err)
+		}
+	})
+	return nil
+}
+
+// upstreams lists the members, each node beginning with another.
+func (n *Node) upstreams() []p2p.PeerID {
+	ids := slices.DeleteFunc(n.directory.members(), func(id p2p.PeerID) bool { return id == n.host.ID() })
+	if len(ids) == 0 {
+		return ids
+	}
+	h := fnv.New32a()
+	h.Write([]byte(n.host.ID()))
+	at := int(h.Sum32() % uint32(len(ids)))
+	return append(slices.Clone(ids[at:]), ids[:at]...)
+}
+
+// serving lists the addresses at which others may follow this node: those of its
+// organisation's card, if it listens at all.
+func (n *Node) serving() []string {
+	if len(n.cfg.Listen) == 0 {
+		return nil
+	}
+	addrs := n.id.Addresses
+	return addrs[:min(len(addrs), 8)]
+}
+
+// shown takes the newest final checkpoint whose log this node shows: from then on
+// it is served to others.
+func (n *Node) shown(f federation.Final) {
+	if err := n.final.Advance(f.Signed); err != nil {
+		n.log.Error("keeping the newest final checkpoint", "error", err)
+	}
+}
+
+// forked hands the proof of two histories on.
+func (n *Node) forked(f federation.Fork) {
+	e := &cosign.Evidence{Conflict: f.Other, Final: f.Final, Root: f.Root, Proof: f.Proof}
+	go n.raiseAlarm(e) // it writes, and the reader waits
+}
+
+// heed halts a reader on evidence whose two histories are both final. The evidence
+// was verified.
+func (n *Node) heed(e *cosign.Evidence) {
+	if n.reader == nil {
+		return
+	}
+	if _, err := n.panel.OpenFinal(e.Conflict); err != nil {
+		return // some lied, not enough to make it final
+	}
+	if err := n.reader.Halt(federation.Fork{Other: e.Conflict, Final: e.Final, Root: e.Root, Proof: e.Proof}); err != nil {
+		n.fail(err)
+	}
+}
+
+// referred decides whether to follow a peer that an upstream named: one that is
+// enrolled, at addresses of the kind at which the upstream itself was reached.
+func (n *Node) referred(from p2p.PeerID, r federation.Referral) bool {
+	if _, enrolled := n.directory.organisation(r.Peer); !enrolled || r.Peer == n.host.ID() {
+		return false
+	}
+	err := n.host.AddReferred(from, r.Peer, r.Addresses)
+	if err != nil && !errors.Is(err, p2p.ErrNoAddress) {
+		n.log.Info("a referral was not taken", "from", string(from), "peer", string(r.Peer), "error", err)
+	}
+	return err == nil
+}
+
+// Sync is how a node that follows stands, nil on one that sequences.
+func (n *Node) Sync() *federation.Status {
+	if n.reader == nil {
+		return nil
+	}
+	st := n.reader.Status()
+	return &st
+}
+
+// halted says that two histories are final, or nil.
+func (n *Node) halted() error {
+	if st := n.Sync(); st != nil && st.State == federation.Halt {
+		return spec.Errorf(spec.CodeForked, "two histories are final: this node takes nothing any more, and answers from what it had")
+	}
+	return nil
+}

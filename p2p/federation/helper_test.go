@@ -35,7 +35,7 @@ var newCouncil = sync.OnceValue(func() *council {
 	for i := range 4 {
 		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i + 1)}, ed25519.SeedSize))
 		c.keys = append(c.keys, key)
-		orgs = append(orgs, spec.Organisation{ID: fmt.Sprintf("org-%d", i), Role: spec.RoleMember, CosignKey: spec.PublicKey(key.Public().(ed25519.PublicKey))})
+		orgs = append(orgs, spec.Organisation{ID: fmt.Sprintf("org-%d", i), Role: spec.RoleMember, CosignKey: publicOf(key)})
 	}
 	var err error
 	if c.Panel, err = tlog.NewPanel(origin, orgs); err != nil {
@@ -43,6 +43,10 @@ var newCouncil = sync.OnceValue(func() *council {
 	}
 	return c
 })
+
+func publicOf(key ed25519.PrivateKey) spec.PublicKey {
+	return spec.PublicKey(key.Public().(ed25519.PublicKey))
+}
 
 // note is a checkpoint with n cosignatures of a time.
 func (c *council) note(size uint64, root spec.Hash, n int, at time.Time) []byte {
@@ -456,6 +460,22 @@ func (k *desk) eager() p2p.PeerID {
 	return ""
 }
 
+func (k *desk) eagerCount() (n int) {
+	for _, u := range k.Status().Upstreams {
+		if u.Eager {
+			n++
+		}
+	}
+	return n
+}
+
+// offences is what is held against an upstream.
+func (k *desk) offences(id p2p.PeerID) int {
+	k.Reader.mu.Lock()
+	defer k.Reader.mu.Unlock()
+	return k.upstream(id).offences
+}
+
 // advance lets the bubble's clock run on by d, and what then happens happen.
 func advance(d time.Duration) {
 	<-time.After(d)
@@ -467,7 +487,7 @@ func bubble(t *testing.T, fn func(t *testing.T, ctx context.Context, n *pipes)) 
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		defer synctest.Wait()
+		defer advance(time.Second)
 		defer cancel()
 		fn(t, ctx, newPipes(ctx))
 	})

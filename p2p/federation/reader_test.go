@@ -31,6 +31,19 @@ func serve(n *pipes, src *memLog, ids ...p2p.PeerID) {
 	}
 }
 
+// readFirst runs a reader whose first upstream is the eager one.
+func readFirst(t *testing.T, ctx context.Context, n *pipes, ids ...p2p.PeerID) *desk {
+	t.Helper()
+	k := read(ctx, n, ids[:1])
+	synctest.Wait()
+	k.SetUpstreams(ids)
+	synctest.Wait()
+	if k.eager() != ids[0] || len(k.Status().Upstreams) != len(ids) {
+		t.Fatalf("upstreams %+v", k.Status().Upstreams)
+	}
+	return k
+}
+
 func TestAnEmptyReaderComesToLive(t *testing.T) {
 	bubble(t, func(t *testing.T, ctx context.Context, n *pipes) {
 		src := grown(50)
@@ -41,7 +54,7 @@ func TestAnEmptyReaderComesToLive(t *testing.T) {
 		if want := []State{Heading, Range, Verify, Live}; !slices.Equal(k.went(), want) {
 			t.Fatalf("went %v, want %v", k.went(), want)
 		}
-		if k.eager() != "a" || len(k.Status().Upstreams) != 3 {
+		if k.eager() == "" || k.eagerCount() != 1 || len(k.Status().Upstreams) != 3 {
 			t.Fatalf("upstreams %+v: want one eager and two lazy", k.Status().Upstreams)
 		}
 		before := time.Now()
@@ -193,11 +206,7 @@ func TestALateUpstreamIsReplaced(t *testing.T) {
 		slow, src := grown(5), grown(5)
 		serve(n, slow, "a")
 		serve(n, src, "b", "c")
-		k := read(ctx, n, []p2p.PeerID{"a", "b", "c"})
-		synctest.Wait()
-		if k.eager() != "a" {
-			t.Fatalf("%s is eager", k.eager())
-		}
+		k := readFirst(t, ctx, n, "a", "b", "c")
 		src.grow(nil, []byte("new"))
 		advance(graftAfter + time.Millisecond)
 		k.is(t, Live, src)
@@ -221,8 +230,7 @@ func TestDuplicatesArePruned(t *testing.T) {
 		slow, src := grown(5), grown(5)
 		serve(n, slow, "a")
 		serve(n, src, "b")
-		k := read(ctx, n, []p2p.PeerID{"a", "b"})
-		synctest.Wait()
+		k := readFirst(t, ctx, n, "a", "b")
 		src.grow(nil, []byte("new"))
 		advance(graftAfter + time.Millisecond)
 		k.is(t, Live, src)
@@ -232,13 +240,7 @@ func TestDuplicatesArePruned(t *testing.T) {
 		slow.grow(nil, []byte("newer"))
 		synctest.Wait()
 		k.is(t, Live, src)
-		eager := 0
-		for _, u := range k.Status().Upstreams {
-			if u.Eager {
-				eager++
-			}
-		}
-		if eager != 1 || len(k.Status().Upstreams) != 2 {
+		if k.eagerCount() != 1 || len(k.Status().Upstreams) != 2 {
 			t.Fatalf("upstreams %+v", k.Status().Upstreams)
 		}
 	})
@@ -354,8 +356,9 @@ func TestGoneIsAskedElsewhereOrTakenAsASnapshot(t *testing.T) {
 		k.is(t, Live, src)
 		short.keep = 6
 		boot := &fakeBoot{src: src}
-		k = read(ctx, n, []p2p.PeerID{"a"}, func(c *ReaderConfig) { c.Bootstrap = boot })
+		k = newDesk(n, []p2p.PeerID{"a"}, newLog(), &memMarks{}, func(c *ReaderConfig) { c.Bootstrap = boot })
 		boot.log = k.log
+		k.run(ctx)
 		advance(10 * time.Second)
 		k.is(t, Live, src)
 		if !slices.Contains(k.went(), Snapshot) {

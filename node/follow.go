@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/p2p/federation"
@@ -112,6 +113,21 @@ func (n *Node) Sync() *federation.Status {
 	}
 	st := n.reader.Status()
 	return &st
+}
+
+// syncStatus tells of it in the words of the API.
+func (n *Node) syncStatus() *api.Sync {
+	st := n.Sync()
+	if st == nil {
+		return nil
+	}
+	out := &api.Sync{State: string(st.State), Known: st.Known, Behind: st.Behind(), Done: st.Done, Of: st.Of, LastError: st.LastError}
+	out.Followers, _ = n.followers.Subscribers()
+	for _, u := range st.Upstreams {
+		org, _ := n.directory.organisation(u.Peer)
+		out.Upstreams = append(out.Upstreams, api.Upstream{Organisation: org.ID, Pushes: u.Eager, Size: u.Size})
+	}
+	return out
 }
 
 // halted says that two histories are final, or nil.

@@ -62,6 +62,7 @@ func (n *Node) Status(context.Context) (api.Status, error) {
 			s.NotCosigning = err.Error()
 		}
 	}
+	s.Sync = n.syncStatus()
 	if n.consensus != nil {
 		s.Raft = strings.ToLower(n.consensus.Status().State)
 	}

@@ -39,6 +39,8 @@ func settingFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "listen", Usage: "a `MULTIADDR` on which peers reach the node"},
 		&cli.StringFlag{Name: "http", Usage: "loopback `ADDRESS` for lookups, \"\" for none"},
+		&cli.StringFlag{Name: "verify", Usage: "what a reader does at first: \"snapshot\", or \"full\" to replay the log from its beginning"},
+		&cli.StringFlag{Name: "fail-closed-after", Usage: "`AGE` of what is final past which lookups are refused, such as 10m; never: they are flagged"},
 		&cli.StringFlag{Name: "profile", Usage: "\"lan\" or \"wan\""},
 		&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error"},
 		&cli.StringFlag{Name: "log-format", Usage: "auto, text or json"},
@@ -66,6 +68,7 @@ func runNode(ctx context.Context, dir string, conf *config.Config, log *slog.Log
 	n, err := node.Start(ctx, node.Config{
 		Dir: dir, Listen: conf.Listen, HTTP: conf.HTTP, Peers: conf.Peers,
 		Profile: conf.Profile, MaxFileBytes: conf.MaxFileBytes, PurgeEvery: conf.PurgeEvery, VerifyEvery: conf.VerifyEvery, Logger: log,
+		MaxAge: conf.FailClosed, VerifyFull: conf.Verify == "full",
 		Witness: node.Witness{Listen: conf.WitnessListen, Name: conf.WitnessName, Logs: conf.WitnessLogs}, Witnesses: conf.Witnesses,
 	})
 	if errors.Is(err, api.ErrRunning) || errors.Is(err, syscall.EAGAIN) { // the lock of the database

@@ -88,6 +88,25 @@ func reasons(checks []wire.Check) string {
 	return strings.Join(out, "; ")
 }
 
+// syncLine tells in one line how a node that follows stands.
+func syncLine(s *wire.Sync) string {
+	if s == nil {
+		return "sequences"
+	}
+	line := fmt.Sprintf("%s, %d behind", s.State, s.Behind)
+	if s.SnapshotSize > 0 && s.State == "SNAPSHOT" {
+		line += fmt.Sprintf(", %d%% of a snapshot", 100*s.SnapshotDone/s.SnapshotSize)
+	}
+	for _, u := range s.Upstreams {
+		how := "announces"
+		if u.Pushes {
+			how = "pushes"
+		}
+		line += fmt.Sprintf("; %s %s", u.Organisation, how)
+	}
+	return line
+}
+
 func (p *program) printStatus(s *statusReport) error {
 	leader := s.Leader
 	if leader == "" {
@@ -101,6 +120,7 @@ func (p *program) printStatus(s *statusReport) error {
 		{"ready", yes(s.Ready)},
 		{"fresh", fmt.Sprintf("%d ms old, stale: %s", s.AgeMs, yes(s.Stale))},
 		{"log", fmt.Sprintf("%d leaves, %d final, time %s, epoch %d", s.Size, s.FinalSize, day(s.LogTime), s.Epoch)},
+		{"sync", syncLine(s.Sync)},
 		{"listed", fmt.Sprintf("%d entries, %d signals", s.Entries, s.Signals)},
 		{"open cases", fmt.Sprint(s.OpenCases)},
 		{"leader", leader},

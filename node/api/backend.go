@@ -320,6 +320,7 @@ type Status struct {
 	RulesRoot    spec.Hash
 	Damage       string // the first bucket of the store that is damaged, or ""
 	NotCosigning string // why this sequencer does not cosign, or ""
+	Sync         *Sync  // of a node that follows, else nil
 	Freshness
 }
 
@@ -335,6 +336,24 @@ type BadBucket struct {
 	Tree       string
 	Bucket, Of uint32
 	Reason     string
+}
+
+// Sync is how a node that follows stands (spec/sync.md).
+type Sync struct {
+	State     string
+	Known     uint64 // leaves of the largest final log that it has seen
+	Behind    uint64
+	Upstreams []Upstream
+	Followers int
+	Done, Of  uint64 // bytes of a snapshot
+	LastError string
+}
+
+// An Upstream is a node that is followed.
+type Upstream struct {
+	Organisation string
+	Pushes       bool
+	Size         uint64
 }
 
 // A Check is one condition of being ready.

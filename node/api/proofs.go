@@ -36,6 +36,7 @@ var proofRoutes = map[string]route{
 	"GET /log/":         {socketDoor | tcpDoor, noBody},
 	"POST /v1/receipts": {socketDoor, smallBody},
 	"POST /v1/purge":    {socketDoor, smallBody},
+	metricsRoute:        {socketDoor | tcpDoor, noBody}, // as health is
 }
 
 // mountProofs adds the routes of what a node can prove.
@@ -43,6 +44,7 @@ func mountProofs(mux *http.ServeMux, p Proofs) {
 	if p == nil {
 		return
 	}
+	mountMetrics(mux, p)
 	mux.Handle("GET /log/", http.StripPrefix("/log/", p.LogHandler()))
 	mux.HandleFunc("POST /v1/receipts", func(w http.ResponseWriter, r *http.Request) {
 		b, err := receiptOf(r, p)

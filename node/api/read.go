@@ -139,8 +139,22 @@ func (s *service) Status(ctx context.Context, _ wire.StatusRequestObject) (wire.
 		Entries: int64(st.Entries), Signals: int64(st.Signals), OpenCases: int64(st.OpenCases), Peers: st.Peers,
 		LiveRoot: st.LiveRoot.String(), RulesRoot: st.RulesRoot.String(),
 		Size: int64(st.Size), FinalSize: int64(st.Final), AgeMs: st.Age.Milliseconds(), Stale: st.Stale,
-		Damage: st.Damage, NotCosigning: st.NotCosigning,
+		Damage: st.Damage, NotCosigning: st.NotCosigning, Sync: wireSync(st.Sync),
 	}, nil
+}
+
+func wireSync(s *Sync) *wire.Sync {
+	if s == nil {
+		return nil
+	}
+	out := &wire.Sync{
+		State: s.State, KnownSize: int64(s.Known), Behind: int64(s.Behind), Followers: s.Followers,
+		SnapshotDone: int64(s.Done), SnapshotSize: int64(s.Of), LastError: s.LastError, Upstreams: make([]wire.Upstream, len(s.Upstreams)),
+	}
+	for i, u := range s.Upstreams {
+		out.Upstreams[i] = wire.Upstream{Organisation: u.Organisation, Pushes: u.Pushes, Size: int64(u.Size)}
+	}
+	return out
 }
 
 // VerifyStore implements wire.StrictServerInterface.

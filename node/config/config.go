@@ -32,6 +32,8 @@ type Config struct {
 	MaxFileBytes  int64               // largest file that is hashed
 	PurgeEvery    time.Duration       // how often erased values are purged from the files; below 0: never
 	VerifyEvery   time.Duration       // how often the store is verified; below 0: never
+	FailClosed    time.Duration       // age of what is final past which lookups are refused; below 0: never, they are flagged
+	Verify        string              // "snapshot" or "full": what a node that follows takes on proof, and what it replays
 	WitnessListen string              // address on which the node witnesses other logs; "" for none
 	WitnessName   string              // under which it does
 	WitnessLogs   []string            // verifier keys of those logs
@@ -121,6 +123,7 @@ func (c *Config) take(k *koanf.Koanf) {
 	c.LogLevel = k.String("log_level")
 	c.LogFormat = k.String("log_format")
 	c.MaxFileBytes = k.Int64("max_file_bytes")
+	c.FailClosed, c.Verify = interval(k.String("fail_closed_after")), k.String("verify")
 	c.PurgeEvery, c.VerifyEvery = interval(k.String("purge_every")), interval(k.String("verify_every"))
 	c.WitnessListen, c.WitnessName = k.String("witness_listen"), k.String("witness_name")
 	c.WitnessLogs, c.Witnesses = k.Strings("witness_logs"), k.Strings("witnesses")

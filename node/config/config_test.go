@@ -70,6 +70,8 @@ beta = ["/ip4/192.0.2.1/tcp/7230"]
 		{"max_file_bytes", int64(1000), "tocsin.toml"},
 		{"purge_every", "24h0m0s", "default"},
 		{"verify_every", "never", "tocsin.toml"},
+		{"fail_closed_after", "never", "default"},
+		{"verify", "snapshot", "default"},
 		{"witness_listen", "", "default"},
 		{"witness_name", "", "default"},
 		{"witness_logs", []string{}, "default"},

@@ -23,6 +23,8 @@ type form struct {
 	MaxFileBytes  *int64              `toml:"max_file_bytes"`
 	PurgeEvery    *string             `toml:"purge_every"`
 	VerifyEvery   *string             `toml:"verify_every"`
+	FailClosed    *string             `toml:"fail_closed_after"`
+	Verify        *string             `toml:"verify"`
 	WitnessListen *string             `toml:"witness_listen"`
 	WitnessName   *string             `toml:"witness_name"`
 	WitnessLogs   *[]string           `toml:"witness_logs"`
@@ -95,7 +97,7 @@ func (f *form) check() (place, *setting) {
 		value *string
 	}{
 		{"http", f.HTTP}, {"profile", f.Profile}, {"log_level", f.LogLevel}, {"log_format", f.LogFormat}, {"purge_every", f.PurgeEvery}, {"verify_every", f.VerifyEvery},
-		{"witness_listen", f.WitnessListen}, {"witness_name", f.WitnessName},
+		{"fail_closed_after", f.FailClosed}, {"verify", f.Verify}, {"witness_listen", f.WitnessListen}, {"witness_name", f.WitnessName},
 	}
 	for _, s := range single {
 		at := settingOf([]string{s.name})
@@ -153,6 +155,8 @@ func (f *form) layer() layer {
 	set(l, "log_level", f.LogLevel)
 	set(l, "log_format", f.LogFormat)
 	set(l, "max_file_bytes", f.MaxFileBytes)
+	set(l, "fail_closed_after", f.FailClosed)
+	set(l, "verify", f.Verify)
 	set(l, "purge_every", f.PurgeEvery)
 	set(l, "verify_every", f.VerifyEvery)
 	set(l, "witness_listen", f.WitnessListen)

@@ -34,6 +34,8 @@ var settings = []setting{
 	{"max_file_bytes", "a number of bytes from 1 to 1099511627776", parseBytes},
 	{"purge_every", takesInterval, text(checkInterval)},
 	{"verify_every", takesInterval, text(checkInterval)},
+	{"fail_closed_after", takesInterval, text(checkInterval)},
+	{"verify", `"snapshot" or "full"`, text(oneOf("snapshot", "full"))},
 	{"witness_listen", `an address such as 127.0.0.1:7232, or "" for none`, text(checkAddress)},
 	{"witness_name", "a name without blanks, such as witness.example.org", text(checkName)},
 	{"witness_logs", "verifier keys of logs (C2SP signed-note), whose names are the logs' origins", list(checkLogKey)},
@@ -43,19 +45,21 @@ var settings = []setting{
 
 func defaults() layer {
 	return layer{
-		"listen":         []string{"/ip4/0.0.0.0/tcp/7230", "/ip4/0.0.0.0/udp/7230/quic-v1"},
-		"http":           "127.0.0.1:7231",
-		"profile":        "lan",
-		"log_level":      "info",
-		"log_format":     "auto",
-		"max_file_bytes": int64(4 << 30),
-		"purge_every":    "24h",
-		"verify_every":   "1h",
-		"witness_listen": "",
-		"witness_name":   "",
-		"witness_logs":   []string{},
-		"witnesses":      []string{},
-		"peers":          map[string]any{},
+		"listen":            []string{"/ip4/0.0.0.0/tcp/7230", "/ip4/0.0.0.0/udp/7230/quic-v1"},
+		"http":              "127.0.0.1:7231",
+		"profile":           "lan",
+		"log_level":         "info",
+		"log_format":        "auto",
+		"max_file_bytes":    int64(4 << 30),
+		"purge_every":       "24h",
+		"verify_every":      "1h",
+		"fail_closed_after": "never",
+		"verify":            "snapshot",
+		"witness_listen":    "",
+		"witness_name":      "",
+		"witness_logs":      []string{},
+		"witnesses":         []string{},
+		"peers":             map[string]any{},
 	}
 }
 

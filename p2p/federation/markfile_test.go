@@ -19,14 +19,14 @@ func TestAMarkNeverGoesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range uint64(5) {
-		if err := k.Raise(Mark{Note: []byte{byte(i)}, Size: 10 * i, Root: spec.Hash{byte(i)}, Shown: 5 * i}); err != nil {
+		if err := k.Raise(Mark{Note: []byte{byte(i)}, Size: 10 * (i + 1), Root: spec.Hash{byte(i + 1)}, Shown: 5 * (i + 1)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for name, m := range map[string]Mark{
-		"a smaller size":    {Size: 39, Root: spec.Hash{4}, Shown: 99},
-		"another root":      {Size: 40, Root: spec.Hash{5}, Shown: 99},
-		"less that is seen": {Size: 50, Root: spec.Hash{5}, Shown: 19},
+		"a smaller size":    {Size: 49, Root: spec.Hash{5}, Shown: 99},
+		"another root":      {Size: 50, Root: spec.Hash{6}, Shown: 99},
+		"less that is seen": {Size: 60, Root: spec.Hash{5}, Shown: 24},
 	} {
 		if err := k.Raise(m); spec.CodeOf(err) != spec.CodeForked {
 			t.Errorf("%s: %v", name, err)
@@ -59,14 +59,14 @@ func TestAMarkNeverGoesBack(t *testing.T) {
 		defer k.Close()
 		return k.Mark(), nil
 	}
-	if m, err := reopen(whole); err != nil || m.Size != 40 || m.Shown != 20 || m.Fork == nil || len(m.Fork.Proof) != 1 {
+	if m, err := reopen(whole); err != nil || m.Size != 50 || m.Shown != 25 || m.Fork == nil || len(m.Fork.Proof) != 1 {
 		t.Fatalf("after a restart: %+v, %v", m, err)
 	}
 	for i := 0; i < len(whole); i += 1 + i/64 {
 		b := append([]byte(nil), whole...)
 		b[i] ^= 4
 		m, err := reopen(b)
-		if err != nil || m.Size != 40 || m.Root != (spec.Hash{4}) {
+		if err != nil || m.Size != 50 || m.Root != (spec.Hash{5}) {
 			t.Fatalf("bit flipped in byte %d: %+v, %v", i, m, err)
 		}
 	}

@@ -960,8 +960,11 @@ type Status struct {
 	Signals int64 `json:"signals"`
 
 	// Size Leaves of the log
-	Size    int64  `json:"size"`
-	Stale   bool   `json:"stale"`
+	Size  int64 `json:"size"`
+	Stale bool  `json:"stale"`
+
+	// Sync How a node that follows stands (sync.md); absent on one that sequences
+	Sync    *Sync  `json:"sync,omitempty"`
 	Version string `json:"version"`
 }
 
@@ -986,6 +989,31 @@ type StoreReport struct {
 
 	// Size Leaves of the log then
 	Size int64 `json:"size"`
+}
+
+// Sync How a node that follows stands (sync.md); absent on one that sequences
+type Sync struct {
+	// Behind How many of them it does not show yet
+	Behind int64 `json:"behind"`
+
+	// Followers Nodes that follow this one
+	Followers int `json:"followers"`
+
+	// KnownSize Leaves of the largest final log that it has seen
+	KnownSize int64 `json:"known_size"`
+
+	// LastError Why a stream or task last ended
+	LastError string `json:"last_error,omitempty,omitzero"`
+
+	// SnapshotDone Bytes of a snapshot that are verified
+	SnapshotDone int64 `json:"snapshot_done,omitempty,omitzero"`
+
+	// SnapshotSize Bytes of that snapshot
+	SnapshotSize int64 `json:"snapshot_size,omitempty,omitzero"`
+
+	// State ANCHOR, HEAD, SNAPSHOT, RANGE, VERIFY, LIVE, LAG, STALE or HALT
+	State     string     `json:"state"`
+	Upstreams []Upstream `json:"upstreams"`
 }
 
 // Taxonomy defines model for Taxonomy.
@@ -1033,6 +1061,17 @@ type Times struct {
 type Unsupported struct {
 	Code string `json:"code"`
 	Type string `json:"type"`
+}
+
+// Upstream defines model for Upstream.
+type Upstream struct {
+	Organisation string `json:"organisation"`
+
+	// Pushes Others only announce
+	Pushes bool `json:"pushes"`
+
+	// Size Leaves that it announced
+	Size int64 `json:"size"`
 }
 
 // Verdict defines model for Verdict.

@@ -85,16 +85,8 @@ func (g *gathering) lookUp(end int) {
 	top := g.rowTop.Load()
 	g.ids = slices.Grow(g.ids, len(positions))
 	ids := g.ids[from : from+len(positions)]
-	n := 0
-	for _, pos := range positions {
-		id := g.id(pos)
-		if id < top && rowNumberOK(id) && g.met.add(id) {
-			ids[n] = id
-			n++
-		}
-	}
+	n := g.kernel.lookUp(g.segment, positions, &g.met, top, ids)
 	g.ids = g.ids[:from+n]
-	g.kernel.prefetchRows(g.rows, ids[:n])
 }
 
 // compare leaves in ids what is within the radius.
@@ -102,10 +94,11 @@ func (g *gathering) compare() {
 	if g.within == len(g.ids) {
 		return
 	}
+	found := g.ids[g.within:]
+	found = found[:g.kernel.nearRows(g.segment, found, &g.q, g.radius)]
 	n := g.within
-	for _, id := range g.ids[g.within:] {
-		r := g.loadRow(id)
-		if r.distance(&g.q) <= g.radius && g.near.add(id) {
+	for _, id := range found {
+		if g.near.add(id) {
 			fetch.Line(unsafe.Pointer(&g.refs.lo[id]))
 			g.ids[n] = id
 			n++

@@ -10,12 +10,18 @@ package nearby
 // scanned, when out has no room for another two units. Those behind are scanned
 // next; it asks for their memory.
 //
-// The others ask for memory that will be read soon and change nothing.
+// lookUp reads the row numbers at positions, has the rows below top brought
+// near, and writes those not met lately to ids, which is as long as positions.
+// nearRows leaves in ids those of rows within the radius. Both return how many
+// there are.
+//
+// prefetchHeaders asks for memory that will be read soon.
 type kernel struct {
 	name            string
 	scan            func(u *units, runs []run, n int, out []uint32) (done, found int)
 	prefetchHeaders func(d *directory, b int, q *row)
-	prefetchRows    func(rows []uint64, ids []uint32)
+	lookUp          func(s *segment, positions []uint32, met *recent, top uint32, ids []uint32) int
+	nearRows        func(s *segment, ids []uint32, q *row, radius int) int
 }
 
 const (

@@ -9,11 +9,11 @@ import (
 )
 
 var kernels = func() (ks []kernel) {
-	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasBMI1 {
-		ks = append(ks, kernel{"avx512", scanner(scanAVX512), prefetchHeaders, fetchRows})
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasBMI1 && cpu.X86.HasPOPCNT {
+		ks = append(ks, kernel{"avx512", scanner(scanAVX512), prefetchHeaders, lookUp, nearRows})
 	}
-	if cpu.X86.HasAVX2 && cpu.X86.HasBMI1 {
-		ks = append(ks, kernel{"avx2", scanner(scanAVX2), prefetchHeaders, fetchRows})
+	if cpu.X86.HasAVX2 && cpu.X86.HasBMI1 && cpu.X86.HasPOPCNT {
+		ks = append(ks, kernel{"avx2", scanner(scanAVX2), prefetchHeaders, lookUp, nearRows})
 	}
 	return append(ks, goKernel)
 }()
@@ -36,6 +36,20 @@ func prefetchHeaders(d *directory, b int, q *row) {
 	prefetchHeadersAsm(&d.headers[b<<d.bits], int(q.band(b))>>(bandBits-d.bits), 1<<d.bits)
 }
 
+func lookUp(s *segment, positions []uint32, met *recent, top uint32, ids []uint32) int {
+	if len(positions) == 0 {
+		return 0
+	}
+	return lookUpAsm(&s.ids[0], &positions[0], len(positions), &met.slots[0], met.mark, top, &s.rows[0], &ids[0])
+}
+
+func nearRows(s *segment, ids []uint32, q *row, radius int) int {
+	if len(ids) == 0 {
+		return 0
+	}
+	return nearRowsAsm(&s.rows[0], &ids[0], len(ids), q, radius)
+}
+
 //go:noescape
 func scanAVX512(lanes, ids *uint64, runs *run, n, all, ask int, out *uint32, room int) (done, found int)
 
@@ -47,3 +61,9 @@ func prefetchHeadersAsm(headers *uint32, at, size int)
 
 //go:noescape
 func prefetchRowsAsm(rows *uint64, ids *uint32, n int)
+
+//go:noescape
+func lookUpAsm(ids *uint64, positions *uint32, n int, slots *uint32, mark, top uint32, rows *uint64, out *uint32) (found int)
+
+//go:noescape
+func nearRowsAsm(rows *uint64, ids *uint32, n int, q *row, radius int) (found int)

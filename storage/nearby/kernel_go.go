@@ -10,7 +10,30 @@ var goKernel = kernel{
 	name:            "go",
 	scan:            scanGo,
 	prefetchHeaders: func(*directory, int, *row) {},
-	prefetchRows:    func([]uint64, []uint32) {},
+	lookUp:          lookUpGo,
+	nearRows:        nearRowsGo,
+}
+
+func lookUpGo(s *segment, positions []uint32, met *recent, top uint32, ids []uint32) (n int) {
+	for _, pos := range positions {
+		id := s.id(pos)
+		if id < top && rowNumberOK(id) && met.add(id) {
+			ids[n] = id
+			n++
+		}
+	}
+	return n
+}
+
+func nearRowsGo(s *segment, ids []uint32, q *row, radius int) (n int) {
+	for _, id := range ids {
+		r := s.loadRow(id)
+		if r.distance(q) <= radius {
+			ids[n] = id
+			n++
+		}
+	}
+	return n
 }
 
 func scanGo(u *units, runs []run, n int, out []uint32) (done, found int) {

@@ -41,7 +41,7 @@ func (r *recent) reset() {
 	}
 }
 
-// add reports whether id is not remembered.
+// add reports whether id is not remembered. The kernels do it their own way.
 func (r *recent) add(id uint32) bool {
 	slot := &r.slots[id*0x9e3779b1>>(32-12)]
 	tagged := id | r.mark<<24

@@ -85,12 +85,13 @@ func printSearch(c config, t *table, reports []bench.SearchReport, peer faissRep
 	t.row("against a flat scan, p50", r.P50, peer.FlatP50, "µs", "faiss "+peer.Version+" Flat, same run")
 	t.row("memory per entry", r.BytesPerEntry, peer.BytesPerEntry, "B", multi)
 	t.row("build", r.BuildSeconds, peer.BuildSeconds, "s", multi)
-	t.row("live add p50", r.Adding.AddP50, peer.AddP50, "µs", multi+", not searchable by its users until a rebuild")
-	t.row("live add p50", r.Adding.AddP50, recordedAddMicros, "µs", "python-threatexchange at 1 M, recorded elsewhere")
+	t.row("live add p50, one after the other", r.Adding.BurstP50, peer.AddP50, "µs", multi+", not searchable by its users until a rebuild")
+	t.row("live add p50, one after the other", r.Adding.BurstP50, recordedAddMicros, "µs", "python-threatexchange at 1 M, recorded elsewhere")
 	frames := 300e6 / r.QPSBatch
 	t.row("300 frames in one batch", frames, peer.Flat300, "µs", "faiss "+peer.Version+" Flat in one call, one thread, same run")
 	t.row("300 frames in one batch", frames, recordedFramesMicros, "µs", "hasher-matcher-actioner at 1 M, recorded elsewhere")
-	t.row("the memory floor (thread's own time, mean)", r.CPUMean, r.FloorMicros, "µs", fmt.Sprintf("the %.0f lines of a query read at this machine's rate; above 1 is below the floor", r.LinesPerQuery))
+	t.note("the memory floor: %.0f lines in %.0f runs of the median query take %.1f µs at this machine's rate (%.1f ns a run, %.1f ns a line); p50 is %.2f times that", r.LinesPerQuery, r.RunsPerQuery, r.FloorMicros, r.RunNanos, r.LineNanos, r.FromFloor)
+	t.note("one add after the other: p50 %.2f µs, p99 %.2f µs, longest %.0f µs", r.Adding.BurstP50, r.Adding.BurstP99, r.Adding.BurstMax)
 	t.note("while %.0f adds/s arrive: p50 %.1f µs, p99 %.1f µs (quiet: %.1f, %.1f); an add p50 %.2f µs, p99 %.2f µs",
 		r.Adding.AddsPerSecond, r.Adding.P50, r.Adding.P99, r.P50, r.P99, r.Adding.AddP50, r.Adding.AddP99)
 }

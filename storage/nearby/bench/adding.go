@@ -16,6 +16,11 @@ import (
 // measureAdding times the queries again while hashes arrive at a steady rate,
 // each of which must be found as soon as Add has returned.
 func measureAdding(ctx context.Context, x *nearby.Index, queries [][rowSize]byte, o SearchOptions) (*AddingReport, error) {
+	var r AddingReport
+	var err error
+	if r.BurstP50, r.BurstP99, r.BurstMax, err = addAtOnce(ctx, x); err != nil {
+		return nil, err
+	}
 	var stop atomic.Bool
 	type result struct {
 		took    []time.Duration
@@ -38,11 +43,40 @@ func measureAdding(ctx context.Context, x *nearby.Index, queries [][rowSize]byte
 	if adds.err != nil {
 		return nil, adds.err
 	}
-	var r AddingReport
 	r.P50, r.P99, _ = micros(lat)
 	r.AddP50, r.AddP99, _ = micros(adds.took)
 	r.AddsPerSecond = float64(len(adds.took)) / adds.elapsed.Seconds()
 	return &r, nil
+}
+
+// burst is how many hashes addAtOnce adds.
+const burst = 20_000
+
+// addAtOnce times Add alone, one after the other, as a peer's is timed.
+func addAtOnce(ctx context.Context, x *nearby.Index) (p50, p99, most float64, err error) {
+	rng := rand.New(rand.NewPCG(uint64(x.Len()), 8))
+	took := make([]time.Duration, burst)
+	hashes := make([][rowSize]byte, burst)
+	for i := range hashes {
+		hashes[i] = photo(rng)
+	}
+	for i := range hashes {
+		t := time.Now()
+		if err := x.Add(&hashes[i], 1<<41+uint64(i)); err != nil {
+			return 0, 0, 0, fmt.Errorf("adding: %w", err)
+		}
+		took[i] = time.Since(t)
+	}
+	for i := range hashes {
+		if ctx.Err() != nil {
+			return 0, 0, 0, ctx.Err()
+		}
+		if !finds(x, &hashes[i], 1<<41+uint64(i)) {
+			return 0, 0, 0, errors.New("a hash was not found after it was added")
+		}
+	}
+	p50, p99, _ = micros(took)
+	return p50, p99, float64(took[len(took)-1]) / float64(time.Microsecond), nil
 }
 
 func addSteadily(ctx context.Context, x *nearby.Index, perSecond int, stop *atomic.Bool) (took []time.Duration, err error) {

@@ -24,13 +24,15 @@ func (r *SearchReport) write(out io.Writer, asJSON bool) error {
 		{"memory", fmt.Sprintf("%.1f bytes per entry", r.BytesPerEntry)},
 		{"one query", fmt.Sprintf("p50 %.2f µs, p99 %.2f µs, mean %.2f µs", r.P50, r.P99, r.Mean)},
 		{"its own time", fmt.Sprintf("p50 %.2f µs, p99 %.2f µs, mean %.2f µs of the processor", r.CPU50, r.CPU99, r.CPUMean)},
-		{"memory floor", fmt.Sprintf("%.2f µs for the %.0f cache lines of a query", r.FloorMicros, r.LinesPerQuery)},
+		{"memory floor", fmt.Sprintf("%.2f µs for the median query's %.0f cache lines in %.0f runs at %.1f ns a run, %.1f ns a line; p50 is %.2f times that",
+			r.FloorMicros, r.LinesPerQuery, r.RunsPerQuery, r.RunNanos, r.LineNanos, r.FromFloor)},
 		{"queries/s", fmt.Sprintf("%.0f on one core, %.0f on %d, %.0f in batches", r.QPS1, r.QPSAll, r.Cores, r.QPSBatch)},
 		{"checked", fmt.Sprintf("%d queries against brute force: equal", r.Checked)},
 	}
 	if a := r.Adding; a != nil {
 		rows = append(rows, [2]string{"while adding", fmt.Sprintf("p50 %.2f µs, p99 %.2f µs at %.0f adds/s (p50 %.2f µs, p99 %.2f µs each), each found at once",
-			a.P50, a.P99, a.AddsPerSecond, a.AddP50, a.AddP99)})
+			a.P50, a.P99, a.AddsPerSecond, a.AddP50, a.AddP99)},
+			[2]string{"one add after the other", fmt.Sprintf("p50 %.2f µs, p99 %.2f µs, longest %.2f µs", a.BurstP50, a.BurstP99, a.BurstMax)})
 	}
 	return writeTable(out, rows)
 }

@@ -55,6 +55,10 @@ type SearchReport struct {
 	Checked       int     `json:"checked_against_brute_force"`
 	FloorMicros   float64 `json:"memory_floor_us"`
 	LinesPerQuery float64 `json:"lines_per_query"`
+	RunsPerQuery  float64 `json:"runs_per_query"`
+	RunNanos      float64 `json:"random_run_ns"`  // reading a run of lines of a block's length
+	LineNanos     float64 `json:"random_line_ns"` // reading a single line
+	FromFloor     float64 `json:"times_memory_floor"`
 
 	Adding *AddingReport `json:"adding,omitempty"`
 }
@@ -66,6 +70,9 @@ type AddingReport struct {
 	P99           float64 `json:"p99_us"`
 	AddP50        float64 `json:"add_p50_us"`
 	AddP99        float64 `json:"add_p99_us"`
+	BurstP50      float64 `json:"add_alone_p50_us"` // one Add after the other
+	BurstP99      float64 `json:"add_alone_p99_us"`
+	BurstMax      float64 `json:"add_alone_max_us"`
 }
 
 // Search loads an index with the entries, times every query, and writes the
@@ -140,7 +147,9 @@ func (r *SearchReport) measure(ctx context.Context, x *nearby.Index, queries [][
 	r.QPSAll = throughput(x, queries, o.Radius)
 	r.QPSBatch = batchThroughput(x, queries, o.Radius)
 	f := x.Floor(queries, o.Radius)
-	r.FloorMicros, r.LinesPerQuery = f.Micros, f.Lines
+	r.FloorMicros, r.LinesPerQuery, r.RunsPerQuery = f.Micros, f.Lines, f.Runs
+	r.RunNanos, r.LineNanos = f.RunNanos, f.LineNanos
+	r.FromFloor = r.P50 / f.Micros
 	if o.AddsPerSecond > 0 {
 		r.Adding, err = measureAdding(ctx, x, queries, o)
 	}

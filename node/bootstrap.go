@@ -5,6 +5,7 @@ package node
 import (
 	"golang.org/x/time/rate"
 
+	"github.com/tocsin-db/tocsin/node/bootstrap"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/p2p/federation"
 	"github.com/tocsin-db/tocsin/p2p/federation/state"
@@ -15,7 +16,7 @@ import (
 // and the openings that go with them.
 func (n *Node) serveState(bulk *rate.Limiter) {
 	holders := []string{spec.RoleMember, spec.RoleReader}
-	source := stateSource{n.store, func() uint64 { return n.final.Newest().Size }, n.log}
+	source := bootstrap.Source{Store: n.store, Final: func() uint64 { return n.final.Newest().Size }, Logger: n.log}
 	state.Serve(n.host, source, state.ServeOptions{
 		Roles: append(holders, spec.RoleReferrer, spec.RoleAuditor), ChunkRoles: holders,
 		Role: n.directory.Role, Bulk: bulk, Logger: n.log,
@@ -29,5 +30,5 @@ func (n *Node) bootstrapper() federation.Bootstrapper {
 		return nil
 	}
 	n.store.SetOpener(n.fetchOpening)
-	return state.NewBootstrapper(stateStore{n.replica}, state.Options{Every: n.cfg.SnapshotEvery, Logger: n.log})
+	return state.NewBootstrapper(bootstrap.Sink{Store: n.store, Changed: n.refresh}, state.Options{Every: n.cfg.SnapshotEvery, Logger: n.log})
 }

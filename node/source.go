@@ -6,6 +6,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/tocsin-db/tocsin/node/bootstrap"
 	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/p2p/federation"
@@ -122,7 +123,7 @@ func (r *replica) checkBoundary(from uint64) error {
 	}
 	before, err := r.store.Leaves(from-1, 1)
 	if err != nil {
-		return gone(err)
+		return bootstrap.Gone(err)
 	}
 	if len(before) == 0 || !spec.EndsGroup(before[0]) {
 		return spec.Errorf(spec.CodeNotFound, "no group of leaves begins at %d", from)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package node
+// Package bootstrap joins the snapshots of storage with the streams that carry them:
+// it serves those that a store keeps, and is where a fetched one is installed.
+package bootstrap
 
 import (
 	"context"
@@ -14,16 +16,16 @@ import (
 	"github.com/tocsin-db/tocsin/storage"
 )
 
-// A stateSource serves the snapshots that the store keeps.
-type stateSource struct {
-	store *storage.Store
-	final func() uint64 // size of what is final
-	log   *slog.Logger
+// A Source serves the snapshots that a store keeps.
+type Source struct {
+	Store  *storage.Store
+	Final  func() uint64 // size of what is final
+	Logger *slog.Logger
 }
 
 // Manifest implements state.Source.
-func (s stateSource) Manifest(size, upto uint64) (*state.Manifest, error) {
-	if have := s.store.Size(); upto > have {
+func (s Source) Manifest(size, upto uint64) (*state.Manifest, error) {
+	if have := s.Store.Size(); upto > have {
 		return nil, spec.Errorf(spec.CodeNotFound, "the log has %d leaves here", have)
 	}
 	kept, err := s.find(size, upto)
@@ -31,13 +33,13 @@ func (s stateSource) Manifest(size, upto uint64) (*state.Manifest, error) {
 		return nil, err
 	}
 	h := kept.Head()
-	proof, err := tlog.Consistency(s.store, h.Size, upto)
+	proof, err := tlog.Consistency(s.Store, h.Size, upto)
 	if err != nil {
-		return nil, gone(err)
+		return nil, Gone(err)
 	}
 	go func() { // whoever asks for a manifest asks for the rest next
 		if err := kept.Prepare(); err != nil && spec.CodeOf(err) != spec.CodeGone {
-			s.log.Warn("preparing a snapshot", "size", h.Size, "error", err)
+			s.Logger.Warn("preparing a snapshot", "size", h.Size, "error", err)
 		}
 	}()
 	return &state.Manifest{
@@ -48,10 +50,10 @@ func (s stateSource) Manifest(size, upto uint64) (*state.Manifest, error) {
 
 // find returns the snapshot of a size, or with 0 the newest that is final and not
 // above upto.
-func (s stateSource) find(size, upto uint64) (*storage.Kept, error) {
-	final := max(s.final(), upto) // who asks holds a final checkpoint of upto leaves
+func (s Source) find(size, upto uint64) (*storage.Kept, error) {
+	final := max(s.Final(), upto) // who asks holds a final checkpoint of upto leaves
 	least := uint64(0)
-	for _, k := range s.store.Snapshots() {
+	for _, k := range s.Store.Snapshots() {
 		have := k.Head().Size
 		if have <= final && (size == have || size == 0 && have <= upto) {
 			return k, nil
@@ -61,10 +63,10 @@ func (s stateSource) find(size, upto uint64) (*storage.Kept, error) {
 	return nil, p2p.Gone(least)
 }
 
-func (s stateSource) at(size uint64) (*storage.Kept, error) { return s.find(max(size, 1), size) }
+func (s Source) at(size uint64) (*storage.Kept, error) { return s.find(max(size, 1), size) }
 
 // Chunk implements state.Source.
-func (s stateSource) Chunk(size uint64, index uint32) ([]byte, error) {
+func (s Source) Chunk(size uint64, index uint32) ([]byte, error) {
 	k, err := s.at(size)
 	if err != nil {
 		return nil, err
@@ -73,7 +75,7 @@ func (s stateSource) Chunk(size uint64, index uint32) ([]byte, error) {
 }
 
 // Rules implements state.Source.
-func (s stateSource) Rules(size uint64, index uint32) ([]byte, error) {
+func (s Source) Rules(size uint64, index uint32) ([]byte, error) {
 	k, err := s.at(size)
 	if err != nil {
 		return nil, err
@@ -82,7 +84,7 @@ func (s stateSource) Rules(size uint64, index uint32) ([]byte, error) {
 }
 
 // Nodes implements state.Source.
-func (s stateSource) Nodes(size uint64, tree, level int, index uint64) ([]spec.Hash, error) {
+func (s Source) Nodes(size uint64, tree, level int, index uint64) ([]spec.Hash, error) {
 	k, err := s.at(size)
 	if err != nil {
 		return nil, err
@@ -90,9 +92,9 @@ func (s stateSource) Nodes(size uint64, tree, level int, index uint64) ([]spec.H
 	return k.Nodes(tree, level, index)
 }
 
-// gone adds to the error of a part of the log that is not held here from where on
+// Gone adds to the error of a part of the log that is not held here from where on
 // it is.
-func gone(err error) error {
+func Gone(err error) error {
 	var g *storage.GoneError
 	if errors.As(err, &g) {
 		return p2p.Gone(g.First)
@@ -100,12 +102,15 @@ func gone(err error) error {
 	return err
 }
 
-// A stateStore is where a snapshot is installed.
-type stateStore struct{ *replica }
+// A Sink is where a snapshot is installed.
+type Sink struct {
+	Store   *storage.Store
+	Changed func() // called once another state is in place
+}
 
 // Staged implements state.Store.
-func (s stateStore) Staged() (uint64, error) {
-	h, err := s.store.Staged()
+func (s Sink) Staged() (uint64, error) {
+	h, err := s.Store.Staged()
 	if err != nil || h == nil {
 		return 0, err
 	}
@@ -113,26 +118,26 @@ func (s stateStore) Staged() (uint64, error) {
 }
 
 // Stage implements state.Store.
-func (s stateStore) Stage(m *state.Manifest) (state.Staging, error) {
-	st, err := s.store.Stage(&storage.SnapshotHead{
+func (s Sink) Stage(m *state.Manifest) (state.Staging, error) {
+	st, err := s.Store.Stage(&storage.SnapshotHead{
 		Size: m.Size, Frontier: m.Frontier, Leaf: m.Leaf, LeafProof: m.LeafProof, ChunkRoots: m.ChunkRoots, RuleRoots: m.RuleRoots,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return stagingOf{st, s.replica}, nil
+	return staging{st, s.Changed}, nil
 }
 
-type stagingOf struct {
+type staging struct {
 	*storage.Staging
-	r *replica
+	changed func()
 }
 
 // Install implements state.Staging.
-func (s stagingOf) Install(ctx context.Context, accept func() error) error {
+func (s staging) Install(ctx context.Context, accept func() error) error {
 	if err := s.Staging.Install(ctx, accept); err != nil {
 		return err
 	}
-	s.r.changed()
+	s.changed()
 	return nil
 }

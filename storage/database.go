@@ -70,6 +70,11 @@ func openPebble(dir string, o *Options, create bool) (*pebble.DB, error) {
 		Logger:                      pebbleLogger{o.Logger, o.Fatal},
 		EventListener:               &pebble.EventListener{DataCorruption: o.damage.found},
 	}
+	if o.staging { // what overlaps is merged once, at the end
+		po.DisableAutomaticCompactions = true
+		po.L0StopWritesThreshold = 1 << 20
+		po.CompactionConcurrencyRange = func() (int, int) { return 2, 2 }
+	}
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = filterPolicy
 	}

@@ -32,7 +32,7 @@ type row struct{ key, value []byte }
 // Verified chunks are written together once they have so many bytes, or are so
 // many: fewer files, and a crash costs at most these.
 const (
-	flushBytes  = 8 << 20
+	flushBytes  = 16 << 20
 	flushChunks = 256
 )
 

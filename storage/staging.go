@@ -117,7 +117,7 @@ func (s *Store) stage(head *SnapshotHead) (*Staging, error) {
 	if err != nil {
 		return nil, fmt.Errorf("beginning a staging: %w", err)
 	}
-	p, err := openPebble(dir, &s.opts, true)
+	p, err := s.openStaging(name, true)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +138,13 @@ func (s *Store) stage(head *SnapshotHead) (*Staging, error) {
 		return nil, errors.Join(fmt.Errorf("beginning a staging: %w", err), p.Close())
 	}
 	return newStaging(s, name, p, *head), nil
+}
+
+// openStaging opens a database in the making. What is damaged in it ends nothing.
+func (s *Store) openStaging(name string, create bool) (*pebble.DB, error) {
+	o := s.opts
+	o.staging, o.damage = true, &spotter{log: o.Logger}
+	return openPebble(o.FS.PathJoin(s.dir, name), &o, create)
 }
 
 func newStaging(s *Store, name string, p *pebble.DB, head SnapshotHead) *Staging {
@@ -181,7 +188,7 @@ func (s *Store) resume() (*Staging, error) {
 	if inUse {
 		return nil, s.forgetStaging()
 	}
-	p, err := openPebble(s.opts.FS.PathJoin(s.dir, name), &s.opts, false)
+	p, err := s.openStaging(name, false)
 	if err != nil {
 		s.opts.Logger.Warn("a staging cannot be resumed, and is given up", "error", err)
 		return nil, s.giveUp(name)
@@ -345,15 +352,21 @@ func (st *Staging) finish(ctx context.Context) error {
 	if err := b.Commit(pebble.Sync); err != nil {
 		return err
 	}
-	for _, table := range []byte{tableRecord, tableUnopened} { // their files overlap, which would slow down what comes next
-		if err := st.pebble.Compact(ctx, []byte{table}, []byte{table + 1}, true); err != nil {
-			return err
-		}
+	if err := st.merge(ctx); err != nil {
+		return err
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.closed = true
 	return st.pebble.Close()
+}
+
+// merge makes one file after the other of those that overlap.
+func (st *Staging) merge(ctx context.Context) error {
+	tables := []byte{tableRecord, tableUnopened}
+	return inParallel(len(tables), func(i int) error {
+		return st.pebble.Compact(ctx, []byte{tables[i]}, []byte{tables[i] + 1}, false)
+	})
 }
 
 // writeLog writes the end of the log: the edge, and the last leaf with what proves

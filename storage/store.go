@@ -31,6 +31,7 @@ type Options struct {
 	// Nodes that differ in it have no snapshot in common.
 	SnapshotEvery uint64
 	cache         *pebble.Cache
+	staging       bool // the database is one in the making
 	damage        *spotter
 }
 

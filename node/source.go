@@ -62,7 +62,7 @@ func (s *finalSource) Wait(ctx context.Context, size uint64) error {
 // Prove implements federation.Source.
 func (s *finalSource) Prove(old, size uint64) ([]spec.Hash, error) {
 	p, err := tlog.Consistency(s.store, old, size)
-	return p, gone(err)
+	return p, bootstrap.Gone(err)
 }
 
 // Read implements federation.Source.

@@ -34,6 +34,9 @@ func (n *Node) openFinal(context.Context) (err error) {
 	if n.store.Size() < final.Size {
 		return nil // it will be fetched again before anything is answered
 	}
+	if final.Size < n.store.First() {
+		return nil // a snapshot was installed since, against a newer one
+	}
 	root, err := tlog.Root(n.store, final.Size)
 	if err == nil && root != final.Root {
 		err = spec.Errorf(spec.CodeCorrupt, "the log in the data directory is not the one that is final at size %d", final.Size)

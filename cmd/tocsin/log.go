@@ -80,27 +80,7 @@ func (p *program) logVerify(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var in io.Reader
-	var total int64
-	if path := c.String("from-file"); path != "" {
-		f, err := os.Open(path)
-		if err != nil {
-			return spec.Errorf(spec.CodeUsage, "reading the dump: %w", err)
-		}
-		defer f.Close()
-		if info, err := f.Stat(); err == nil {
-			total = info.Size()
-		}
-		in = f
-	} else {
-		r, w := io.Pipe()
-		defer r.Close()
-		go func() { w.CloseWithError(p.export(c, w)) }()
-		in = r
-	}
-	bar := p.progress(total)
-	report, err := audit.Verify(c.Context, &counted{r: in, bar: bar}, audit.Options{Genesis: g})
-	bar.end()
+	report, err := p.audit(c, audit.Options{Genesis: g})
 	if err != nil {
 		return err
 	}
@@ -122,6 +102,31 @@ func (p *program) logVerify(c *cli.Context) error {
 		{"root of the signals", live},
 		{"final", fmt.Sprintf("no older than %s, cosigned by %s", day(report.Final), strings.Join(report.Cosigners, ", "))},
 	})
+}
+
+// audit repeats the history in the dump that --from-file names, or in the node's log.
+func (p *program) audit(c *cli.Context, o audit.Options) (*audit.Report, error) {
+	var in io.Reader
+	var total int64
+	if path := c.String("from-file"); path != "" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, spec.Errorf(spec.CodeUsage, "reading the dump: %w", err)
+		}
+		defer f.Close()
+		if info, err := f.Stat(); err == nil {
+			total = info.Size()
+		}
+		in = f
+	} else {
+		r, w := io.Pipe()
+		defer r.Close()
+		go func() { w.CloseWithError(p.export(c, w)) }()
+		in = r
+	}
+	bar := p.progress(total)
+	defer bar.end()
+	return audit.Verify(c.Context, &counted{r: in, bar: bar}, o)
 }
 
 // counted moves the progress on as it is read.

@@ -57,8 +57,9 @@ func (p *program) actionReport(c *cli.Context) error {
 
 func (p *program) reportCommand() *cli.Command {
 	return &cli.Command{
-		Name: "report", Usage: "how fast the consortium and its organisations are",
+		Name: "report", Usage: "what the public record says: how fast, what, by whom, and with what errors",
 		Subcommands: []*cli.Command{
+			p.transparencyCommand(),
 			{
 				Name: "propagation", Usage: "how long decisions take until each member's node matches by them, and who lags",
 				Flags: []cli.Flag{jsonFlag()}, Action: p.reportPropagation,

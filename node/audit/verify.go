@@ -23,6 +23,7 @@ type Options struct {
 	FS       vfs.FS        // for a scratch store; nil: in memory
 	Dir      string        // in FS
 	Progress func(done, of uint64)
+	Each     func(l *spec.Leaf) // told of every leaf once its group is right; or nil
 }
 
 // A Report says what was verified.
@@ -253,6 +254,9 @@ func (a *auditing) count(g *group) {
 	a.report.Leaves += uint64(len(g.leaves))
 	for _, b := range g.leaves {
 		l, err := spec.ParseLeaf(b)
+		if err == nil && a.opts.Each != nil {
+			a.opts.Each(&l)
+		}
 		switch {
 		case err != nil:
 		case l.Signed != nil:

@@ -38,7 +38,7 @@ func StartChild(ctx context.Context, dir string, progress func(reason string), s
 		return nil, err
 	}
 	c := &Child{client: newSocketClient(dir), stopped: make(chan error, 1)}
-	c.cmd = exec.Command(program, "--data", dir, "agent", "--http", "", "--log-level", "error")
+	c.cmd = exec.Command(program, "--data", dir, "agent", "--http", "", "--listen", "/ip4/127.0.0.1/tcp/0", "--log-level", "error")
 	c.cmd.Stderr, c.cmd.Env = os.Stderr, append(os.Environ(), settings...)
 	began := time.Now()
 	if err := c.cmd.Start(); err != nil {

@@ -163,7 +163,7 @@ func (n *Node) votes(id spec.Hash) ([]api.Vote, error) {
 			return false
 		}
 		out = append(out, api.Vote{
-			Organisation: string(key[len(prefix):]), Choice: v.Choice, Except: v.Except, Override: v.Override, Reason: v.Reason, LogIndex: v.Index,
+			Organisation: string(key[len(prefix):]), Choice: v.Choice, Except: v.Except, Override: v.Override, Blast: v.Blast, Reason: v.Reason, LogIndex: v.Index,
 		})
 		return true
 	})

@@ -18,6 +18,7 @@ const staleAfter = 60 * time.Second
 
 // Match implements api.Backend. A lookup never leaves this node.
 func (n *Node) Match(ctx context.Context, signals []spec.Signal) (api.MatchAnswer, error) {
+	n.sight(signals)
 	return n.lookup(signals, signals)
 }
 
@@ -32,6 +33,7 @@ func (n *Node) MatchFile(ctx context.Context, r io.Reader, name string) (api.Mat
 	if err != nil {
 		return api.MatchAnswer{}, err
 	}
+	n.sight(signals)
 	var queries []spec.Signal
 	queries = append(queries, signals...)
 	for _, variants := range rec.Dihedral {

@@ -22,6 +22,7 @@ import (
 	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/node/identity"
 	"github.com/tocsin-db/tocsin/node/media"
+	"github.com/tocsin-db/tocsin/node/sightings"
 	"github.com/tocsin-db/tocsin/node/witness"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/p2p/federation"
@@ -47,6 +48,7 @@ type Config struct {
 	MaxAge        time.Duration // of what is final, past which lookups are refused; 0: they are flagged only
 	Followers     int           // nodes that are pushed to at once; 0: the default of package federation
 	BulkRate      int           // bytes a second for nodes that are far behind, all together; 0: the default
+	SightingsDays int           // for which what was looked up is remembered on this site; 0: not at all
 	Receipts      time.Duration // how long decisions are gathered before a member confirms them; 0: ten seconds
 	Witness       Witness       // of other logs
 	Witnesses     []string      // outside ones that cosign this log: "<verifier key> <URL>" each
@@ -82,6 +84,7 @@ type Node struct {
 	signer       *signer
 	forwards     forwarder
 	made         made
+	sightings    *sightings.Store // nil: nothing is remembered
 	hasher       *media.Hasher
 	server       *api.Server
 	loading      loading
@@ -125,6 +128,7 @@ func (n *Node) open(ctx context.Context) error {
 		{"loading the identity", n.openIdentity},
 		{"opening the doors", n.openDoors},
 		{"opening the store", n.openStore},
+		{"opening the sightings", n.openSightings},
 		{"starting the network", n.openHost},
 		{"opening what is final", n.openFinal},
 		{"joining consensus", n.openConsensus},

@@ -92,11 +92,17 @@ func textOpening(t spec.Text) *spec.Opening {
 	return &spec.Opening{Texts: []spec.Text{t}}
 }
 
-// Vote implements api.Backend.
-func (n *Node) Vote(ctx context.Context, b api.Ballot) (spec.Hash, error) {
+// Vote implements api.Backend. Where this site remembers sightings or has a list of
+// lawful content, the vote says how much each item of an addition would hit there.
+func (n *Node) Vote(ctx context.Context, b api.Ballot) (api.Cast, error) {
 	text := salted(b.Text)
-	body := &spec.Vote{Case: b.Case, Choice: b.Choice, Except: b.Except, Override: b.Override, Reason: b.Reason, Text: text.Hash()}
-	return n.submitted(ctx, body, textOpening(text))
+	blast, err := n.blast(ctx, b.Case)
+	if err != nil {
+		return api.Cast{}, err
+	}
+	body := &spec.Vote{Case: b.Case, Choice: b.Choice, Except: b.Except, Override: b.Override, Reason: b.Reason, Text: text.Hash(), Blast: blast}
+	id, err := n.submitted(ctx, body, textOpening(text))
+	return api.Cast{ID: id, Blast: blast}, err
 }
 
 // Dispute implements api.Backend.

@@ -67,7 +67,7 @@ func (p *program) agent(c *cli.Context) error {
 func runNode(ctx context.Context, dir string, conf *config.Config, log *slog.Logger) error {
 	n, err := node.Start(ctx, node.Config{
 		Dir: dir, Listen: conf.Listen, HTTP: conf.HTTP, Peers: conf.Peers,
-		Profile: conf.Profile, MaxFileBytes: conf.MaxFileBytes, PurgeEvery: conf.PurgeEvery, VerifyEvery: conf.VerifyEvery, Logger: log,
+		Profile: conf.Profile, MaxFileBytes: conf.MaxFileBytes, PurgeEvery: conf.PurgeEvery, VerifyEvery: conf.VerifyEvery, SightingsDays: int(conf.Sightings), Logger: log,
 		MaxAge: conf.FailClosed, VerifyFull: conf.Verify == "full",
 		Witness: node.Witness{Listen: conf.WitnessListen, Name: conf.WitnessName, Logs: conf.WitnessLogs}, Witnesses: conf.Witnesses,
 	})

@@ -216,6 +216,9 @@ func (p *program) printCase(k *wire.Case) error {
 			vote += fmt.Sprintf(" overriding what holds items %v", v.Override)
 		}
 		rows = append(rows, []string{"vote", strings.TrimSpace(vote + " " + v.Reason)})
+		for i := range v.Blast {
+			rows = append(rows, []string{"", blastWords(&v.Blast[i]) + ", as " + v.Organisation + " counts"})
+		}
 	}
 	for i := range k.Content {
 		rows = append(rows, itemRows(fmt.Sprintf("item %d", i), &k.Content[i])...)

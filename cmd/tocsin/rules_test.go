@@ -18,7 +18,7 @@ import (
 func TestRules(t *testing.T) { onConsortium(t, "testdata/rules") }
 
 // onConsortium runs the scripts of a folder against three members.
-func onConsortium(t *testing.T, scripts string) {
+func onConsortium(t *testing.T, scripts string, tune ...func(*trial.Options)) {
 	dir, err := os.MkdirTemp("", "tocsin") // a socket's path is short
 	if err != nil {
 		t.Fatal(err)
@@ -26,9 +26,13 @@ func onConsortium(t *testing.T, scripts string) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c, err := trial.Found(ctx, trial.Options{Dir: dir, Members: 3, Logger: quiet(), Fatal: func(who string, err error) {
+	opts := trial.Options{Dir: dir, Members: 3, Logger: quiet(), Fatal: func(who string, err error) {
 		t.Errorf("the node of %s failed: %v", who, err)
-	}})
+	}}
+	for _, set := range tune {
+		set(&opts)
+	}
+	c, err := trial.Found(ctx, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,3 +54,8 @@ func TestLists(t *testing.T) { onConsortium(t, "testdata/lists") }
 
 // TestReports asks how fast the consortium is.
 func TestReports(t *testing.T) { onConsortium(t, "testdata/reports") }
+
+// TestBlast has members that remember what was looked up.
+func TestBlast(t *testing.T) {
+	onConsortium(t, "testdata/blast", func(o *trial.Options) { o.Sightings = 7 })
+}

@@ -34,7 +34,7 @@ type Backend interface {
 	// dispute is the id of the case that it opened. OUTCOME_UNKNOWN means that
 	// it may still be applied.
 	Propose(ctx context.Context, p Proposal) (spec.Hash, error)
-	Vote(ctx context.Context, b Ballot) (spec.Hash, error)
+	Vote(ctx context.Context, b Ballot) (Cast, error)
 	Dispute(ctx context.Context, d Claim) (spec.Hash, error)
 	// Submit does the same for an operation of any other kind. body makes it from
 	// the salted hash of its one free text, nil when there is none.
@@ -169,6 +169,12 @@ type Ballot struct {
 	Override []uint64 // items that an approval takes although they are held, ascending
 }
 
+// A Cast is a vote that was applied.
+type Cast struct {
+	ID    spec.Hash    // of the operation
+	Blast []spec.Blast // what the items would hit at this site, where it looked
+}
+
 // A Claim disputes an entry.
 type Claim struct {
 	Entry   spec.Hash
@@ -252,6 +258,7 @@ type Vote struct {
 	Choice       uint64
 	Except       []uint64
 	Override     []uint64
+	Blast        []spec.Blast
 	Reason       string
 	LogIndex     uint64
 }

@@ -44,6 +44,7 @@ func wireCase(c *Case) wire.Case {
 	}
 	for i, v := range c.Votes {
 		out.Votes[i] = wire.Vote{Organisation: v.Organisation, Choice: choiceName(v.Choice), Reason: v.Reason, LogIndex: int64(v.LogIndex)}
+		out.Votes[i].Blast = wireBlast(v.Blast)
 		out.Votes[i].Except, out.Votes[i].Override = wireNumbers(v.Except), wireNumbers(v.Override)
 	}
 	for i := range c.Content {
@@ -94,6 +95,14 @@ func wireNumbers(list []uint64) []int64 {
 	var out []int64
 	for _, n := range list {
 		out = append(out, int64(n))
+	}
+	return out
+}
+
+func wireBlast(list []spec.Blast) []wire.Blast {
+	var out []wire.Blast
+	for _, b := range list {
+		out = append(out, wire.Blast{Item: int64(b.Item), Sightings: int64(b.Sightings), Lawful: int64(b.Lawful)})
 	}
 	return out
 }

@@ -103,8 +103,8 @@ func (f *fake) Propose(_ context.Context, p Proposal) (spec.Hash, error) {
 	return spec.Hash{2}, f.called("Propose", p)
 }
 
-func (f *fake) Vote(_ context.Context, b Ballot) (spec.Hash, error) {
-	return spec.Hash{3}, f.called("Vote", b)
+func (f *fake) Vote(_ context.Context, b Ballot) (Cast, error) {
+	return Cast{ID: spec.Hash{3}, Blast: []spec.Blast{{Item: 1, Sightings: 2, Lawful: 3}}}, f.called("Vote", b)
 }
 
 func (f *fake) Dispute(_ context.Context, c Claim) (spec.Hash, error) {

@@ -115,13 +115,14 @@ func (s *service) Vote(ctx context.Context, req wire.VoteRequestObject) (wire.Vo
 	if err := checkText(b.Text); err != nil {
 		return nil, err
 	}
-	id, err := s.b.Vote(ctx, b)
+	cast, err := s.b.Vote(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	m := made(id, "")
-	m.Headers.Location = "/v1/cases/" + b.Case.String()
-	return wire.Vote201JSONResponse{MadeJSONResponse: m}, nil
+	return wire.Vote201JSONResponse{
+		Body:    wire.Cast{ID: cast.ID.String(), Blast: wireBlast(cast.Blast)},
+		Headers: wire.Vote201ResponseHeaders{Location: "/v1/cases/" + b.Case.String()},
+	}, nil
 }
 
 // numbers reads numbers under a limit and brings them in order, each once.

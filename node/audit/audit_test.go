@@ -48,7 +48,9 @@ func history(t *testing.T) ([]byte, *spec.Genesis) {
 		return id
 	}
 	vote := func(m int, id spec.Hash, choice uint64) {
-		must(c.Members[m].Vote(ctx, api.Ballot{Case: id, Choice: choice}))
+		if _, err := c.Members[m].Vote(ctx, api.Ballot{Case: id, Choice: choice}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	propose := func(b byte) spec.Hash {
 		return must(c.Members[0].Propose(ctx, api.Proposal{

@@ -38,6 +38,7 @@ type Config struct {
 	WitnessName   string              // under which it does
 	WitnessLogs   []string            // verifier keys of those logs
 	Witnesses     []string            // outside ones that cosign this log: verifier key, blank, URL
+	Sightings     int64               // days for which what was looked up is remembered here; 0: not at all
 	Peers         map[string][]string // organisation id → further multiaddrs
 
 	origins map[string]string
@@ -123,6 +124,7 @@ func (c *Config) take(k *koanf.Koanf) {
 	c.LogLevel = k.String("log_level")
 	c.LogFormat = k.String("log_format")
 	c.MaxFileBytes = k.Int64("max_file_bytes")
+	c.Sightings = k.Int64("sightings_days")
 	c.FailClosed, c.Verify = interval(k.String("fail_closed_after")), k.String("verify")
 	c.PurgeEvery, c.VerifyEvery = interval(k.String("purge_every")), interval(k.String("verify_every"))
 	c.WitnessListen, c.WitnessName = k.String("witness_listen"), k.String("witness_name")

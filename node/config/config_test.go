@@ -76,6 +76,7 @@ beta = ["/ip4/192.0.2.1/tcp/7230"]
 		{"witness_name", "", "default"},
 		{"witness_logs", []string{}, "default"},
 		{"witnesses", []string{}, "default"},
+		{"sightings_days", int64(0), "default"},
 		{"peers", map[string][]string{"beta": {"/ip4/192.0.2.1/tcp/7230"}}, "tocsin.toml"},
 	}
 	if got := c.Settings(); !reflect.DeepEqual(got, want) {
@@ -103,6 +104,7 @@ func TestWrongSettingsAreNamedWithTheirPlace(t *testing.T) {
 		"no key of a log":     {"witness_logs = [\"x\"]\n", nil, nil, `witness_logs takes verifier keys`},
 		"no address":          {"witness_listen = \"7232\"\n", nil, nil, `witness_listen takes an address`},
 		"a time too short":    {"purge_every = \"10s\"\n", nil, nil, `purge_every takes a time from "1m" to "8760h", or "never"`},
+		"days too many":       {"sightings_days = 400\n", nil, nil, `line 1, column 18: sightings_days takes a number of days from 0, for off, to 366`},
 		"text for a number":   {"max_file_bytes = \"many\"\n", nil, nil, `max_file_bytes takes a number of bytes from 1 to 1099511627776`},
 		"address of others":   {"http = \"0.0.0.0:7231\"\n", nil, nil, `line 1, column 8: http takes a loopback address such as 127.0.0.1:7231, or "" for none`},
 		"not a multiaddr":     {"listen = [\"/ip4/127.0.0.1/tcp/1\", \"1.2.3.4\"]\n", nil, nil, `line 1, column 35: listen takes libp2p multiaddrs such as /ip4/0.0.0.0/tcp/7230`},

@@ -29,6 +29,7 @@ type form struct {
 	WitnessName   *string             `toml:"witness_name"`
 	WitnessLogs   *[]string           `toml:"witness_logs"`
 	Witnesses     *[]string           `toml:"witnesses"`
+	Sightings     *int64              `toml:"sightings_days"`
 	Peers         map[string][]string `toml:"peers"`
 }
 
@@ -112,6 +113,11 @@ func (f *form) check() (place, *setting) {
 			return place{key: []string{"max_file_bytes"}}, settingOf([]string{"max_file_bytes"})
 		}
 	}
+	if f.Sightings != nil {
+		if _, err := parseDays(fmt.Sprint(*f.Sightings)); err != nil {
+			return place{key: []string{"sightings_days"}}, settingOf([]string{"sightings_days"})
+		}
+	}
 	for _, l := range []struct {
 		name  string
 		value *[]string
@@ -163,6 +169,7 @@ func (f *form) layer() layer {
 	set(l, "witness_name", f.WitnessName)
 	set(l, "witness_logs", f.WitnessLogs)
 	set(l, "witnesses", f.Witnesses)
+	set(l, "sightings_days", f.Sightings)
 	if f.Peers != nil {
 		peers := map[string]any{}
 		for id, addresses := range f.Peers {

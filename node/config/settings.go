@@ -40,6 +40,7 @@ var settings = []setting{
 	{"witness_name", "a name without blanks, such as witness.example.org", text(checkName)},
 	{"witness_logs", "verifier keys of logs (C2SP signed-note), whose names are the logs' origins", list(checkLogKey)},
 	{"witnesses", "outside witnesses, each as its verifier key, a blank and its URL", list(checkWitness)},
+	{"sightings_days", "a number of days from 0, for off, to 366", parseDays},
 	{"peers", "organisations' ids, each with a list of multiaddrs", nil},
 }
 
@@ -59,6 +60,7 @@ func defaults() layer {
 		"witness_name":      "",
 		"witness_logs":      []string{},
 		"witnesses":         []string{},
+		"sightings_days":    int64(0),
 		"peers":             map[string]any{},
 	}
 }
@@ -128,6 +130,14 @@ func checkOrganisation(s string) error {
 		return errValue
 	}
 	return nil
+}
+
+func parseDays(s string) (any, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 || n > 366 {
+		return nil, errValue
+	}
+	return n, nil
 }
 
 func parseBytes(s string) (any, error) {

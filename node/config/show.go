@@ -20,7 +20,7 @@ type Setting struct {
 func (c *Config) Settings() []Setting {
 	values := []any{
 		c.Listen, c.HTTP, c.Profile, c.LogLevel, c.LogFormat, c.MaxFileBytes, written(c.PurgeEvery), written(c.VerifyEvery),
-		written(c.FailClosed), c.Verify, c.WitnessListen, c.WitnessName, c.WitnessLogs, c.Witnesses, c.Peers,
+		written(c.FailClosed), c.Verify, c.WitnessListen, c.WitnessName, c.WitnessLogs, c.Witnesses, c.Sightings, c.Peers,
 	}
 	out := make([]Setting, len(settings))
 	for i, s := range settings {

@@ -27,6 +27,7 @@ type Options struct {
 	Members   int           // how many found it
 	HTTP      bool          // open a lookup door for each node on a free port
 	RTT       time.Duration // round trip between any two nodes, simulated; 0: that of loopback
+	Sightings int           // days, as in node.Config
 	Receipts  time.Duration // as in node.Config
 	Snapshots uint64        // as SnapshotEvery in node.Config
 	Logger    *slog.Logger
@@ -100,7 +101,7 @@ func Found(ctx context.Context, o Options) (*Consortium, error) {
 // connect outwards.
 func (c *Consortium) create(id string, d identity.Details, listen bool) (*Participant, error) {
 	p := &Participant{ID: id, Dir: filepath.Join(c.opts.Dir, id)}
-	p.config = node.Config{Dir: p.Dir, Profile: "lan", Receipts: c.opts.Receipts, SnapshotEvery: c.opts.Snapshots, Logger: c.opts.Logger.With("node", id)}
+	p.config = node.Config{Dir: p.Dir, Profile: "lan", Receipts: c.opts.Receipts, SightingsDays: c.opts.Sightings, SnapshotEvery: c.opts.Snapshots, Logger: c.opts.Logger.With("node", id)}
 	if c.opts.RTT > 20*time.Millisecond {
 		p.config.Profile = "wan"
 	}

@@ -352,6 +352,17 @@ type BatchQuery struct {
 	Signals []Signal `json:"signals"`
 }
 
+// Blast How much an item would hit at the voter's own site; counts alone, as the site tells them
+type Blast struct {
+	Item int64 `json:"item"`
+
+	// Lawful Entries of its own list of lawful content that the item matches
+	Lawful int64 `json:"lawful"`
+
+	// Sightings Uploads seen there lately that the item matches
+	Sightings int64 `json:"sightings"`
+}
+
 // Candidate defines model for Candidate.
 type Candidate struct {
 	ID           string `json:"id"`
@@ -454,6 +465,14 @@ type CaseSummary struct {
 	Subject string `json:"subject,omitempty,omitzero"`
 	Voted   bool   `json:"voted"`
 	Yes     int    `json:"yes"`
+}
+
+// Cast defines model for Cast.
+type Cast struct {
+	Blast []Blast `json:"blast,omitempty,omitzero"`
+
+	// ID Of the operation
+	ID ID `json:"id"`
 }
 
 // Check defines model for Check.
@@ -1079,6 +1098,7 @@ type Verdict string
 
 // Vote defines model for Vote.
 type Vote struct {
+	Blast        []Blast `json:"blast,omitempty,omitzero"`
 	Choice       Choice  `json:"choice"`
 	Except       []int64 `json:"except,omitempty,omitzero"`
 	LogIndex     int64   `json:"log_index"`
@@ -5073,7 +5093,7 @@ type VoteResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON201 the response for an HTTP 201 `application/json` response
-	JSON201 *Made
+	JSON201 *Cast
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *Problem
 	// Headers201 the parsed response headers for an HTTP 201 response
@@ -5081,7 +5101,7 @@ type VoteResponse struct {
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
-func (r VoteResponse) GetJSON201() *Made {
+func (r VoteResponse) GetJSON201() *Cast {
 	return r.JSON201
 }
 
@@ -6745,7 +6765,7 @@ func ParseVoteResponse(rsp *http.Response) (*VoteResponse, error) {
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
-		var dest Made
+		var dest Cast
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -8777,7 +8797,14 @@ type VoteResponseObject interface {
 	VisitVoteResponse(w http.ResponseWriter) error
 }
 
-type Vote201JSONResponse struct{ MadeJSONResponse }
+type Vote201ResponseHeaders struct {
+	Location string
+}
+
+type Vote201JSONResponse struct {
+	Body    Cast
+	Headers Vote201ResponseHeaders
+}
 
 func (response Vote201JSONResponse) VisitVoteResponse(w http.ResponseWriter) error {
 

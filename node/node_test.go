@@ -24,17 +24,20 @@ func TestMain(m *testing.M) {
 // found starts a consortium that ends with the test.
 func found(t testing.TB, members int) (context.Context, *trial.Consortium) {
 	t.Helper()
+	return foundWith(t, trial.Options{Members: members})
+}
+
+func foundWith(t testing.TB, o trial.Options) (context.Context, *trial.Consortium) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	t.Cleanup(cancel)
 	log := slog.New(slog.DiscardHandler)
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	c, err := trial.Found(ctx, trial.Options{
-		Dir: t.TempDir(), Members: members,
-		Logger: log,
-		Fatal:  func(who string, err error) { t.Errorf("the node of %s failed: %v", who, err) },
-	})
+	o.Dir, o.Logger = t.TempDir(), log
+	o.Fatal = func(who string, err error) { t.Errorf("the node of %s failed: %v", who, err) }
+	c, err := trial.Found(ctx, o)
 	if err != nil {
 		t.Fatalf("founding: %v", err)
 	}

@@ -103,6 +103,10 @@ var _ api.Backend = (*Node)(nil)
 // LogSize is the number of leaves in this node's log.
 func (n *Node) LogSize() uint64 { return n.store.Size() }
 
+// LogFirst is the size from which on this node holds the log: 0 unless it began with
+// a snapshot.
+func (n *Node) LogFirst() uint64 { return n.store.First() }
+
 // LogRoot is the RFC 6962 root over this node's log.
 func (n *Node) LogRoot() spec.Hash { return n.store.Head().Root }
 

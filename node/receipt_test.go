@@ -5,8 +5,10 @@ package node_test
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/transparency-dev/formats/proof"
 
@@ -114,6 +116,86 @@ func TestReceipts(t *testing.T) {
 	b := check(reader, nil, "retracted", three, []string{"bravo", "charlie", "echo"})
 	if _, err := verifierOf(t, other.Members[0]).Verify(b); err == nil {
 		t.Fatal("the receipt holds for another consortium")
+	}
+}
+
+// The receipt of a retraction says when every sequencer had applied it, once each
+// has said so in the log; before that it says of whom it is not known.
+func TestARetractionSaysWhenItWasApplied(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c, err := trial.Found(ctx, trial.Options{Dir: t.TempDir(), Members: 3, Receipts: 50 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Stop(context.Background())
+	v := verifierOf(t, c.Members[0])
+	list(t, c, sha(1))
+	awaitMatches(t, ctx, c.Members[1], sha(1), 1)
+	entry := matches(t, c.Members[1], sha(1))[0].Entry
+	began := time.Now()
+	dispute, err := c.Members[2].Dispute(ctx, api.Claim{Entry: entry, Reason: "lawful-content"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Members[1].Vote(ctx, api.Ballot{Case: dispute, Choice: spec.Approve}); err != nil {
+		t.Fatal(err)
+	}
+	var b []byte
+	var f *receipt.Fact
+	err = trial.Await(ctx, func() (bool, error) {
+		if b, err = c.Members[0].Receipt(ctx, entry, nil); err != nil {
+			return false, err
+		}
+		if f, err = v.Verify(b); err != nil {
+			return false, err
+		}
+		if len(f.Applied)+len(f.Unconfirmed) != 3 {
+			t.Fatalf("applied by %v, not known of %v", f.Applied, f.Unconfirmed)
+		}
+		_, known := f.Everywhere()
+		return known, nil
+	})
+	if err != nil {
+		t.Fatalf("it is never known: %+v, %v", f, err)
+	}
+	at, _ := f.Everywhere()
+	for _, a := range f.Applied {
+		if a.At.Before(began.Add(-time.Second)) || a.At.After(at) || at.After(time.Now()) {
+			t.Errorf("%s applied it at %v of %v to %v", a.Organisation, a.At, began, at)
+		}
+	}
+	tamper(t, v, b)
+	r, err := receipt.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	less := 0
+	for i := range r.Leaves { // without one of the words it is not known any more
+		l, err := spec.ParseLeaf(r.Leaves[i].Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.Signed == nil || l.Signed.Op.Kind != spec.KindReceipt {
+			continue
+		}
+		less++
+		short := *r
+		short.Leaves = slices.Delete(slices.Clone(r.Leaves), i, i+1)
+		b, err := short.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := v.Verify(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, known := f.Everywhere(); known || !slices.Equal(f.Unconfirmed, []string{l.Signed.Op.Org}) {
+			t.Errorf("without the word of %s: %v", l.Signed.Op.Org, f.Unconfirmed)
+		}
+	}
+	if less != 3 {
+		t.Errorf("%d propagation receipts are shown", less)
 	}
 }
 

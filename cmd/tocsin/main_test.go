@@ -57,6 +57,7 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"awaits": func(ts *testscript.TestScript, neg bool, args []string) { awaitCode(ts, number(ts, args[0]), args[1:]) },
 			"json":   cmdJSON,
 			"keep":   cmdKeep,
+			"flip":   cmdFlip,
 		},
 	}
 }
@@ -178,6 +179,14 @@ func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
 	if (got == args[1]) == neg {
 		ts.Fatalf("%s is %q, want %q (not: %v)", args[0], got, args[1], neg)
 	}
+}
+
+// cmdFlip copies a file with one bit flipped in its middle: flip FROM TO.
+func cmdFlip(ts *testscript.TestScript, _ bool, args []string) {
+	b, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	b[len(b)/2] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o600))
 }
 
 func cmdKeep(ts *testscript.TestScript, _ bool, args []string) {

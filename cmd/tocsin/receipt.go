@@ -172,12 +172,20 @@ func factRows(f *receipt.Fact) [][]string {
 	}
 	rows = append(rows, rulingRow("listed", &f.Listing))
 	if f.Retraction != nil {
-		rows = append(rows, rulingRow("retracted", f.Retraction))
+		rows = append(rows, rulingRow("retracted", f.Retraction), []string{"applied", everywhere(f)})
 	}
 	return append(rows,
 		[]string{"as of", fmt.Sprintf("log size %d, %s", f.Size, day(f.LogTime))},
 		[]string{"final", fmt.Sprintf("no older than %s, cosigned by %s", day(f.Final), strings.Join(f.Cosigners, ", "))},
 	)
+}
+
+// everywhere says when every sequencer had applied a retraction.
+func everywhere(f *receipt.Fact) string {
+	if at, known := f.Everywhere(); known {
+		return fmt.Sprintf("by every sequencer at %s, each by its own clock", day(at))
+	}
+	return "when every sequencer had is not known: no word of " + strings.Join(f.Unconfirmed, ", ")
 }
 
 func rulingRow(what string, r *receipt.Ruling) []string {
@@ -201,6 +209,14 @@ func factJSON(f *receipt.Fact) map[string]any {
 	}
 	if f.Retraction != nil {
 		out["retraction"] = ruling(f.Retraction)
+		applied := map[string]any{}
+		for _, a := range f.Applied {
+			applied[a.Organisation] = a.At.UTC()
+		}
+		out["applied"], out["unconfirmed"] = applied, f.Unconfirmed
+		if at, known := f.Everywhere(); known {
+			out["applied_by_all"] = at.UTC()
+		}
 	}
 	return out
 }

@@ -180,7 +180,10 @@ func (d *draft) retracted(e *spec.Entry) error {
 	if l.Decision.Case == e.Case {
 		return nil
 	}
-	return d.ruling(l.Decision.Case)
+	if err := d.ruling(l.Decision.Case); err != nil {
+		return err
+	}
+	return d.applied(e.Since)
 }
 
 // open finds the signal in the opening.

@@ -70,7 +70,7 @@ func (c *checking) retracted(e *spec.Entry, f *Fact) error {
 	if !ok || body.Entry != c.r.Entry || f.Retraction.Decided != e.Since {
 		return bad("the dispute that is shown did not end the entry")
 	}
-	return nil
+	return c.applied(e.Since, f)
 }
 
 // ruling checks a case: who opened it, who approved, and what was decided.

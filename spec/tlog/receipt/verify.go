@@ -21,8 +21,10 @@ type Fact struct {
 	Signal       *spec.Signal // that the entry lists, nil when withheld
 	Live         bool         // lookups find that signal
 	Listing      Ruling
-	Retraction   *Ruling // of the dispute that ended it, or nil
-	Size         uint64  // of the log as of which it holds
+	Retraction   *Ruling       // of the dispute that ended it, or nil
+	Applied      []Application // of a retraction: by the sequencers that said so, in the order of their ids
+	Unconfirmed  []string      // of a retraction: sequencers of which the receipt shows none
+	Size         uint64        // of the log as of which it holds
 	LogTime      time.Time
 	Final        time.Time // k organisations say that the checkpoint is no older
 	Cosigners    []string

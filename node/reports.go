@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 
+	"github.com/tocsin-db/tocsin/consensus/governance"
 	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/spec"
 )
@@ -149,7 +150,8 @@ func (n *Node) Compliance(ctx context.Context) (*api.Compliance, error) {
 	}
 	out := &api.Compliance{MatchableMS: policy.Clocks.MatchableMS, ActionMS: policy.Clocks.ActionMS}
 	out.Referral.LimitMS, out.Dispute.LimitMS = policy.Clocks.ReferralMS, policy.Dispute.WindowMS
-	if err := n.serviceClocks(out); err != nil {
+	byOrg, err := n.serviceClocks(out)
+	if err != nil {
 		return nil, err
 	}
 	p, err := n.Propagation(ctx)
@@ -163,6 +165,9 @@ func (n *Node) Compliance(ctx context.Context) (*api.Compliance, error) {
 	for _, o := range orgs {
 		id := o.Organisation.ID
 		k := api.OrganisationClocks{Organisation: id, Role: o.Organisation.Role}
+		if mine := byOrg[id]; mine != nil {
+			k.Referral, k.Dispute, k.Awaited = api.TimesOf(mine.referrals), api.TimesOf(mine.disputes), mine.awaited
+		}
 		for _, m := range p.Members {
 			if m.Organisation == id {
 				k.Matchable, k.Behind = m.Times, m.Behind
@@ -179,18 +184,33 @@ func (n *Node) Compliance(ctx context.Context) (*api.Compliance, error) {
 	return out, nil
 }
 
-// serviceClocks measures referrals that have a deadline, and disputes.
-func (n *Node) serviceClocks(out *api.Compliance) error {
-	var bad error
+// own is what one organisation's referrals and disputes took, and how many open
+// ones wait for its vote.
+type own struct {
+	referrals, disputes []int64
+	awaited             int
+}
+
+// serviceClocks measures referrals that have a deadline, and disputes, of all and by
+// the organisation that opened them.
+func (n *Node) serviceClocks(out *api.Compliance) (map[string]*own, error) {
 	var referrals, disputes []int64
-	err := n.store.Records(spec.CasePrefix, func(_, value []byte) bool {
+	byOrg := map[string]*own{}
+	of := func(id string) *own {
+		if byOrg[id] == nil {
+			byOrg[id] = &own{}
+		}
+		return byOrg[id]
+	}
+	var bad error
+	err := n.store.Records(spec.CasePrefix, func(key, value []byte) bool {
 		var c spec.Case
 		if bad = spec.DecodeStored(value, &c); bad != nil {
 			return false
 		}
-		k, times := &out.Dispute, &disputes
+		k, times, its := &out.Dispute, &disputes, &of(c.Org).disputes
 		if c.Kind == spec.KindProposal && c.ReplyMS != 0 {
-			k, times = &out.Referral, &referrals
+			k, times, its = &out.Referral, &referrals, &of(c.Org).referrals
 		} else if c.Kind != spec.KindDispute {
 			return true
 		}
@@ -199,11 +219,28 @@ func (n *Node) serviceClocks(out *api.Compliance) error {
 		}
 		if c.Open() {
 			k.Open++
-		} else {
-			*times = append(*times, int64(c.DecidedMS-c.OpenedMS))
+			bad = n.awaitedFrom(spec.Hash(key[1:]), &c, func(org string) { of(org).awaited++ })
+			return bad == nil
 		}
+		took := int64(c.DecidedMS - c.OpenedMS)
+		*times, *its = append(*times, took), append(*its, took)
 		return true
 	})
 	out.Referral.Times, out.Dispute.Times = api.TimesOf(referrals), api.TimesOf(disputes)
-	return firstOf(err, bad)
+	return byOrg, firstOf(err, bad)
+}
+
+// awaitedFrom calls fn with each organisation whose vote an open case waits for.
+func (n *Node) awaitedFrom(id spec.Hash, c *spec.Case, fn func(org string)) error {
+	electorate, err := governance.Electorate(n.store, c)
+	for _, org := range electorate {
+		ballot, e := n.store.Record(spec.VoteKey(id, org))
+		if e != nil {
+			return e
+		}
+		if ballot == nil {
+			fn(org)
+		}
+	}
+	return err
 }

@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -21,6 +23,7 @@ const journalSuffix = ".tocsin"
 // whose outcome is not known is asked for by its key, never sent as another.
 type journal struct {
 	f     *os.File
+	lock  io.Closer           // held against a second writer, in another process too
 	done  map[string]bool     // lines, by digest
 	open  map[string]string   // lines of batches without an outcome → key
 	lines map[string][]string // of batches without an outcome
@@ -39,13 +42,17 @@ type journalLine struct {
 
 // openJournal opens or begins the journal of a list for one organisation's node.
 func openJournal(path, origin, org string) (*journal, error) {
+	lock, err := vfs.Default.Lock(path + ".lock")
+	if err != nil {
+		return nil, spec.Errorf(spec.CodeBusy, "%s is being written by another tocsin propose: %w", path, err)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, lock.Close())
 	}
-	j := &journal{f: f, done: map[string]bool{}, open: map[string]string{}, lines: map[string][]string{}}
+	j := &journal{f: f, lock: lock, done: map[string]bool{}, open: map[string]string{}, lines: map[string][]string{}}
 	if err := j.load(origin, org); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, j.close())
 	}
 	return j, nil
 }
@@ -127,4 +134,4 @@ func (j *journal) begin(b *batch) error {
 	return j.write(l)
 }
 
-func (j *journal) close() error { return j.f.Close() }
+func (j *journal) close() error { return errors.Join(j.f.Close(), j.lock.Close()) }

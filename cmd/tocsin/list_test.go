@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -109,4 +110,26 @@ func FuzzListReader(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Two that propose one list at once would each open its cases.
+func TestJournalHasOneWriter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "list.ndjson"+journalSuffix)
+	first, err := openJournal(path, "north", "alpha")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openJournal(path, "north", "alpha"); spec.CodeOf(err) != spec.CodeBusy {
+		t.Errorf("a second writer: %v", err)
+	}
+	if err := first.close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := openJournal(path, "north", "alpha")
+	if err != nil {
+		t.Fatalf("after the first is done: %v", err)
+	}
+	if err := again.close(); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -151,14 +151,15 @@ func (p *program) printCompliance(r *wire.ComplianceReport) error {
 		return err
 	}
 	fmt.Fprintln(p.out)
-	rows = [][]string{{"ORGANISATION", "ROLE", "MATCHABLE P50*", "MAX*", "BEHIND", "ACTIONS*", "LATE*", "WORST*", "MARKS"}}
+	rows = [][]string{{"ORGANISATION", "ROLE", "REFERRED P50", "MAX", "DISPUTED P50", "MAX", "AWAITED", "MATCHABLE P50*", "MAX*", "BEHIND", "ACTIONS*", "LATE*", "WORST*", "MARKS"}}
 	for _, o := range r.Organisations {
 		worst := "-"
 		if o.Actions.Reports > 0 {
 			worst = (time.Duration(o.Actions.WorstMs) * time.Millisecond).String()
 		}
 		rows = append(rows, []string{
-			o.Organisation, string(o.Role), measured(o.Matchable, o.Matchable.P50Ms), measured(o.Matchable, o.Matchable.MaxMs), fmt.Sprint(o.Behind),
+			o.Organisation, string(o.Role), measured(o.Referral, o.Referral.P50Ms), measured(o.Referral, o.Referral.MaxMs),
+			measured(o.Dispute, o.Dispute.P50Ms), measured(o.Dispute, o.Dispute.MaxMs), fmt.Sprint(o.Awaited), measured(o.Matchable, o.Matchable.P50Ms), measured(o.Matchable, o.Matchable.MaxMs), fmt.Sprint(o.Behind),
 			fmt.Sprint(o.Actions.Reports), fmt.Sprint(o.Actions.Late), worst, marks(&o),
 		})
 	}

@@ -59,3 +59,6 @@ func TestReports(t *testing.T) { onConsortium(t, "testdata/reports") }
 func TestBlast(t *testing.T) {
 	onConsortium(t, "testdata/blast", func(o *trial.Options) { o.Sightings = 7 })
 }
+
+// TestRefer has an authority beside the members.
+func TestRefer(t *testing.T) { onConsortium(t, "testdata/refer") }

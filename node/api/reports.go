@@ -63,6 +63,8 @@ type ServiceClock struct {
 // OrganisationClocks are those of one organisation.
 type OrganisationClocks struct {
 	Organisation, Role string
+	Referral, Dispute  Times // from what it opened to the decision
+	Awaited            int   // open referrals and disputes that wait for its vote
 	Matchable          Times // self-reported
 	Behind             int
 	Actions            spec.ActionRecord // self-reported
@@ -122,6 +124,7 @@ func (s *service) ReportCompliance(ctx context.Context, _ wire.ReportComplianceR
 	}
 	for _, o := range c.Organisations {
 		w := wire.OrganisationClocks{Organisation: o.Organisation, Role: wire.Role(o.Role), Matchable: wireTimes(o.Matchable), Behind: o.Behind}
+		w.Referral, w.Dispute, w.Awaited = wireTimes(o.Referral), wireTimes(o.Dispute), o.Awaited
 		w.Actions.Reports, w.Actions.Late, w.Actions.WorstMs = int64(o.Actions.Reports), int64(o.Actions.Late), int64(o.Actions.WorstMS)
 		w.Marks.Referral, w.Marks.Dispute, w.Marks.Matchable = int64(o.Marks.Referral), int64(o.Marks.Dispute), int64(o.Marks.Matchable)
 		out.Organisations = append(out.Organisations, w)

@@ -740,8 +740,14 @@ type OrganisationClocks struct {
 		WorstMs int64 `json:"worst_ms"`
 	} `json:"actions"`
 
+	// Awaited Open referrals and disputes that wait for its vote
+	Awaited int `json:"awaited"`
+
 	// Behind Decisions that it has not confirmed
 	Behind int `json:"behind"`
+
+	// Dispute From its disputes to their rulings
+	Dispute Times `json:"dispute"`
 
 	// Marks Marks on the public record
 	Marks struct {
@@ -753,7 +759,10 @@ type OrganisationClocks struct {
 	// Matchable Self-reported
 	Matchable    Times  `json:"matchable"`
 	Organisation string `json:"organisation"`
-	Role         Role   `json:"role"`
+
+	// Referral From its referrals to their decisions
+	Referral Times `json:"referral"`
+	Role     Role  `json:"role"`
 }
 
 // Policy defines model for Policy.

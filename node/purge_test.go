@@ -12,8 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/tocsin-db/tocsin/node"
 	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/node/trial"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -89,5 +92,58 @@ func TestAPurgedValueIsNowhere(t *testing.T) {
 		if names := holding(t, p.Dir, value); len(names) > 0 {
 			t.Errorf("%s: once stopped the value is in %v", p.ID, names)
 		}
+	}
+}
+
+// A node purges by itself as often as it is told to, and only then: nobody asks.
+func TestAnErasedValueIsPurgedOnSchedule(t *testing.T) {
+	ctx, c := found(t, 3)
+	restart := func(p *trial.Participant, every time.Duration) {
+		t.Helper()
+		if err := p.Stop(ctx); err != nil {
+			t.Fatal(err)
+		}
+		p.Configure(func(cfg *node.Config) { cfg.PurgeEvery = every })
+		if err := c.Start(ctx, p); err != nil {
+			t.Fatal(err)
+		}
+		ready := func() (bool, error) {
+			_, err := p.Match(ctx, []spec.Signal{sha(1)})
+			return err == nil, nil
+		}
+		if err := trial.Await(ctx, ready); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bravo, charlie := c.Members[1], c.Members[2]
+	restart(charlie, -1)
+	restart(bravo, 100*time.Millisecond)
+	value := make([]byte, 32)
+	rand.Read(value)
+	s := spec.Signal{Type: "sha256", Value: value}
+	list(t, c, s)
+	for _, p := range c.All() {
+		awaitMatches(t, ctx, p, s, 1)
+	}
+	dispute, err := charlie.Dispute(ctx, api.Claim{Entry: matches(t, bravo, s)[0].Entry, Reason: "lawful-content"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bravo.Vote(ctx, api.Ballot{Case: dispute, Choice: spec.Approve}); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []*trial.Participant{bravo, charlie} {
+		awaitMatches(t, ctx, p, s, 0)
+	}
+	err = trial.Await(ctx, func() (bool, error) { return len(holding(t, bravo.Dir, value)) == 0, nil })
+	if err != nil {
+		t.Fatalf("the value is still in %v", holding(t, bravo.Dir, value))
+	}
+	if len(holding(t, charlie.Dir, value)) == 0 {
+		t.Error("a node that never purges does not hold the value: the test shows nothing")
+	}
+	size := bravo.LogSize()
+	if err := trial.Await(ctx, func() (bool, error) { return bravo.Final().Size >= size, nil }); err != nil {
+		t.Fatal("after the purge the log is not final")
 	}
 }

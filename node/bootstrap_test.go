@@ -27,9 +27,7 @@ func TestAReaderBeginsWithASnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Members[1].Vote(ctx, api.Ballot{Case: pair, Choice: spec.Approve}); err != nil {
-		t.Fatal(err)
-	}
+	approve(t, c.Members[1], pair)
 	for i := range byte(8) { // so that what is asked about lies before the snapshot
 		list(t, c, sha(50+i))
 	}
@@ -70,9 +68,7 @@ func TestAReaderBeginsWithASnapshot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Members[1].Vote(ctx, api.Ballot{Case: dispute, Choice: spec.Approve}); err != nil {
-			t.Fatal(err)
-		}
+		approve(t, c.Members[1], dispute)
 	}
 	uphold(api.Claim{Entry: matches(t, c.Members[0], sha(3))[0].Entry, Reason: "lawful-content"})
 	awaitMatches(t, ctx, reader, sha(3), 0)

@@ -27,10 +27,23 @@ func list(t testing.TB, c *trial.Consortium, s spec.Signal) spec.Hash {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Members[1].Vote(t.Context(), api.Ballot{Case: id, Choice: spec.Approve}); err != nil {
+	approve(t, c.Members[1], id)
+	return id
+}
+
+// approve has a member vote for a case as soon as it knows it.
+func approve(t testing.TB, m *trial.Participant, id spec.Hash) {
+	t.Helper()
+	err := trial.Await(t.Context(), func() (bool, error) {
+		_, err := m.Vote(t.Context(), api.Ballot{Case: id, Choice: spec.Approve})
+		if spec.CodeOf(err) == spec.CodeCase {
+			return false, nil
+		}
+		return true, err
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	return id
 }
 
 func panelOf(t *testing.T, p *trial.Participant) *tlog.Panel {

@@ -221,8 +221,64 @@ func (r *repair) write(records map[string][]byte) error {
 			return err
 		}
 	}
+	wrong, right, err := r.differ(records)
+	if err != nil {
+		return err
+	}
+	if err := b.Commit(pebble.Sync); err != nil {
+		return err
+	}
 	r.d.buckets[0].forget(map[uint32]struct{}{r.bucket: {}})
-	return b.Commit(pebble.Sync)
+	return r.index(wrong, right)
+}
+
+// differ returns what is replaced, as far as it can be read, and what is put in
+// place.
+func (r *repair) differ(records map[string][]byte) (wrong, right []*liveSignal, err error) {
+	for k := range r.present {
+		now, err := get(r.d.pebble, []byte(k))
+		if err != nil {
+			return nil, nil, err
+		}
+		if l, err := parseLive([]byte(k), now); err == nil && string(now) != string(records[k]) {
+			wrong = append(wrong, l)
+		}
+	}
+	for k, v := range records {
+		l, err := parseLive([]byte(k), v)
+		if err != nil {
+			return nil, nil, err
+		}
+		right = append(right, l)
+	}
+	return wrong, right, nil
+}
+
+// index brings the indexes in memory in line: they may have been filled from what
+// was damaged.
+func (r *repair) index(wrong, right []*liveSignal) error {
+	for _, l := range wrong {
+		listed, err := anyUnder(r.d.pebble, livePrefix(l.opened().Signal.Key()))
+		if err != nil {
+			return err
+		}
+		if listed {
+			continue
+		}
+		r.d.exact.remove(l)
+		if f := r.d.finders[l.Type]; f != nil {
+			f.remove(l.Value)
+		}
+	}
+	for _, l := range right {
+		r.d.exact.add(l)
+		if f := r.d.finders[l.Type]; f != nil {
+			if err := f.add(l.Value); err != nil {
+				return fmt.Errorf("adding to the index of %s: %w", l.Type, err)
+			}
+		}
+	}
+	return nil
 }
 
 func sortedRecordKeys(m map[string][]byte) []string { return slices.Sorted(maps.Keys(m)) }

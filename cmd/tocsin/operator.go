@@ -36,8 +36,9 @@ func (p *program) operatorCommand() *cli.Command {
 			{
 				Name: "verify", Usage: "look at every record of the state again, and name the buckets that are damaged",
 				Description: "Asks the node; looks at the files itself when none runs. Ends with 1 when something is damaged.\n" +
-					"The node does so by itself as often as the setting verify_every says.",
-				Flags:  []cli.Flag{jsonFlag()},
+					"The node does so by itself as often as the setting verify_every says.\n" +
+					"With --peers the state is compared with other members' at a snapshot size, and damaged buckets of live signals\nare taken from them, proved by what is final.",
+				Flags:  []cli.Flag{&cli.BoolFlag{Name: "peers", Usage: "compare with other members, and repair from them"}, jsonFlag()},
 				Action: p.operatorVerify,
 			},
 		},
@@ -47,6 +48,9 @@ func (p *program) operatorCommand() *cli.Command {
 func (p *program) operatorVerify(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
+	}
+	if c.Bool("peers") {
+		return p.operatorRepair(c)
 	}
 	report, err := verifyStore(c)
 	if err != nil {
@@ -58,9 +62,53 @@ func (p *program) operatorVerify(c *cli.Context) error {
 		err = p.printStore(report)
 	}
 	if err == nil && !report.Ok {
-		err = &exitError{exitFound, "the store is damaged: stop the node, remove the folder fsm from its data directory, and start it: it fetches the state again"}
+		err = &exitError{exitFound, "the store is damaged: run tocsin operator verify --peers; or stop the node, remove the folder fsm from its data directory, and start it: it fetches the state again"}
 	}
 	return err
+}
+
+// operatorRepair has the running node compare its state with members' and repair it.
+func (p *program) operatorRepair(c *cli.Context) error {
+	client, err := connect(c)
+	if err != nil {
+		return err
+	}
+	resp, err := client.RepairStoreWithResponse(c.Context)
+	if err != nil {
+		return callError(err, nil, 0, nil)
+	}
+	if err := callError(nil, resp.HTTPResponse, 200, resp.ApplicationProblemJSONDefault); err != nil {
+		return err
+	}
+	report := resp.JSON200
+	if c.Bool("json") {
+		err = p.json(report)
+	} else {
+		err = p.printRepair(report)
+	}
+	if err == nil && !report.Ok {
+		err = &exitError{exitFound, "the store is still damaged: when a new snapshot size has passed, try again; or stop the node, remove the folder fsm from its data directory, and start it"}
+	}
+	return err
+}
+
+func (p *program) printRepair(r *wire.RepairReport) error {
+	rows := [][]string{{"ok", yes(r.Ok)}}
+	for _, peer := range r.Peers {
+		at := "no snapshot"
+		if peer.Size > 0 {
+			at = fmt.Sprintf("at %d leaves", peer.Size)
+		}
+		rows = append(rows, []string{"compared with", fmt.Sprintf("%s, %s: %s; %d questions on the way to what is damaged", peer.Organisation, at, peer.Says, peer.Answers)})
+	}
+	for _, b := range r.Buckets {
+		what := "repaired from " + b.From
+		if !b.Repaired {
+			what = b.Reason
+		}
+		rows = append(rows, []string{"damaged", fmt.Sprintf("bucket %d of %d of the live signals: %s", b.Bucket, b.Of, what)})
+	}
+	return p.table(rows)
 }
 
 // verifyStore has the running node verify its store, or does it where none runs.

@@ -67,6 +67,7 @@ var routes = map[string]route{
 	"GET /v1/reports/compliance":  {socketDoor, noBody},
 	"GET /v1/status":              {socketDoor, noBody},
 	"POST /v1/verify":             {socketDoor, noBody},
+	"POST /v1/repair":             {socketDoor, noBody},
 }
 
 // A caller is who is at the other end of a connection.

@@ -65,6 +65,9 @@ type Backend interface {
 	Status(ctx context.Context) (Status, error)
 	// VerifyStore looks at every record of the state again.
 	VerifyStore(ctx context.Context) (*StoreReport, error)
+	// RepairStore compares the state with members' and takes damaged buckets of
+	// live signals from them.
+	RepairStore(ctx context.Context) (*RepairReport, error)
 	// Ready returns every check that must pass before lookups can be trusted.
 	Ready(ctx context.Context) []Check
 }
@@ -343,6 +346,28 @@ type BadBucket struct {
 	Tree       string
 	Bucket, Of uint32
 	Reason     string
+}
+
+// A RepairReport says who was asked to repair the store, and what came of it.
+type RepairReport struct {
+	Peers   []ComparedPeer
+	Buckets []RepairedBucket // that were damaged
+}
+
+// A ComparedPeer is a member that was asked.
+type ComparedPeer struct {
+	Organisation string
+	Size         uint64 // of the snapshot that was compared, 0: none
+	Answers      int    // questions that it answered on the way to damaged buckets
+	Says         string // that it agrees, or why it could not be compared
+}
+
+// A RepairedBucket was damaged.
+type RepairedBucket struct {
+	Bucket, Of uint32
+	Repaired   bool
+	From       string // organisation whose chunk was taken, or ""
+	Reason     string // why it could not be repaired, or ""
 }
 
 // Sync is how a node that follows stands (spec/sync.md).

@@ -149,6 +149,13 @@ func (f *fake) VerifyStore(context.Context) (*StoreReport, error) {
 	return &StoreReport{Size: 7, Live: 1, Bad: []BadBucket{{"live signals", 5, 1 << 18, "broken"}}}, f.called("VerifyStore", nil)
 }
 
+func (f *fake) RepairStore(context.Context) (*RepairReport, error) {
+	return &RepairReport{
+		Peers:   []ComparedPeer{{"bravo", 7, 3, "agrees"}},
+		Buckets: []RepairedBucket{{5, 1 << 18, true, "bravo", ""}},
+	}, f.called("RepairStore", nil)
+}
+
 func (f *fake) Invite(_ context.Context, role string, ttl time.Duration) (Invitation, error) {
 	return Invitation{Line: "tocsin1:x", Role: role, Expires: time.Unix(1, 0)}, f.called("Invite", ttl)
 }

@@ -178,6 +178,23 @@ func WireStoreReport(r *StoreReport) wire.StoreReport {
 	return out
 }
 
+// RepairStore implements wire.StrictServerInterface.
+func (s *service) RepairStore(ctx context.Context, _ wire.RepairStoreRequestObject) (wire.RepairStoreResponseObject, error) {
+	r, err := s.b.RepairStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := wire.RepairReport{Ok: true, Peers: []wire.ComparedPeer{}, Buckets: []wire.RepairedBucket{}}
+	for _, p := range r.Peers {
+		out.Peers = append(out.Peers, wire.ComparedPeer{Organisation: p.Organisation, Size: int64(p.Size), Answers: p.Answers, Says: p.Says})
+	}
+	for _, b := range r.Buckets {
+		out.Ok = out.Ok && b.Repaired
+		out.Buckets = append(out.Buckets, wire.RepairedBucket{Bucket: int64(b.Bucket), Of: int64(b.Of), Repaired: b.Repaired, From: b.From, Reason: b.Reason})
+	}
+	return wire.RepairStore200JSONResponse(out), nil
+}
+
 // Livez implements wire.StrictServerInterface: whoever reads this is answered.
 func (s *service) Livez(context.Context, wire.LivezRequestObject) (wire.LivezResponseObject, error) {
 	return wire.Livez200JSONResponse{Ok: true, Checks: []wire.Check{}}, nil

@@ -485,6 +485,19 @@ type Check struct {
 // Choice defines model for Choice.
 type Choice string
 
+// ComparedPeer defines model for ComparedPeer.
+type ComparedPeer struct {
+	// Answers Questions that it answered on the way to damaged buckets
+	Answers      int    `json:"answers"`
+	Organisation string `json:"organisation"`
+
+	// Says that it agrees, or why it could not be compared
+	Says string `json:"says"`
+
+	// Size Leaves of the log at the snapshot that was compared; 0 when there was none
+	Size int64 `json:"size"`
+}
+
 // ComplianceReport defines model for ComplianceReport.
 type ComplianceReport struct {
 	ActionLimitMs int64 `json:"action_limit_ms"`
@@ -902,6 +915,30 @@ type ReferralGrounds string
 
 // ReferralForm defines model for ReferralForm.
 type ReferralForm string
+
+// RepairReport defines model for RepairReport.
+type RepairReport struct {
+	Buckets []RepairedBucket `json:"buckets"`
+
+	// Ok No bucket of live signals is damaged any more
+	Ok    bool           `json:"ok"`
+	Peers []ComparedPeer `json:"peers"`
+}
+
+// RepairedBucket defines model for RepairedBucket.
+type RepairedBucket struct {
+	Bucket int64 `json:"bucket"`
+
+	// From Organisation whose chunk was taken
+	From string `json:"from"`
+
+	// Of Buckets in the tree over the live signals
+	Of int64 `json:"of"`
+
+	// Reason Why it could not be repaired
+	Reason   string `json:"reason"`
+	Repaired bool   `json:"repaired"`
+}
 
 // Role defines model for Role.
 type Role string
@@ -1534,6 +1571,11 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/proposals (the `Propose` operationId).
 	Propose(ctx context.Context, body ProposeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// RepairStore Compare the state with members' at a snapshot size, and take damaged buckets of live signals from them
+	//
+	// Corresponds with POST /v1/repair (the `RepairStore` operationId).
+	RepairStore(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ReportCompliance The service clocks of the consortium and of each organisation
 	//
 	// Corresponds with GET /v1/reports/compliance (the `ReportCompliance` operationId).
@@ -2114,6 +2156,21 @@ func (c *Client) ProposeWithBody(ctx context.Context, contentType string, body i
 // Corresponds with POST /v1/proposals (the `Propose` operationId).
 func (c *Client) Propose(ctx context.Context, body ProposeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewProposeRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RepairStore Compare the state with members' at a snapshot size, and take damaged buckets of live signals from them
+//
+// Corresponds with POST /v1/repair (the `RepairStore` operationId).
+func (c *Client) RepairStore(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRepairStoreRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -3159,6 +3216,33 @@ func NewProposeRequestWithBody(server string, contentType string, body io.Reader
 	return req, nil
 }
 
+// NewRepairStoreRequest constructs an http.Request for the RepairStore method
+func NewRepairStoreRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/repair")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewReportComplianceRequest constructs an http.Request for the ReportCompliance method
 func NewReportComplianceRequest(server string) (*http.Request, error) {
 	var err error
@@ -3703,6 +3787,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/proposals (the `Propose` operationId).
 	ProposeWithResponse(ctx context.Context, body ProposeJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeResponse, error)
+
+	// RepairStoreWithResponse Compare the state with members' at a snapshot size, and take damaged buckets of live signals from them
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/repair (the `RepairStore` operationId).
+	RepairStoreWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RepairStoreResponse, error)
 
 	// ReportComplianceWithResponse The service clocks of the consortium and of each organisation
 	//
@@ -4798,6 +4889,54 @@ func (r ProposeResponse) ContentType() string {
 	return ""
 }
 
+type RepairStoreResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RepairReport
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RepairStoreResponse) GetJSON200() *RepairReport {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RepairStoreResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RepairStoreResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RepairStoreResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RepairStoreResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RepairStoreResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ReportComplianceResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5621,6 +5760,19 @@ func (c *ClientWithResponses) ProposeWithResponse(ctx context.Context, body Prop
 		return nil, err
 	}
 	return ParseProposeResponse(rsp)
+}
+
+// RepairStoreWithResponse Compare the state with members' at a snapshot size, and take damaged buckets of live signals from them
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/repair (the `RepairStore` operationId).
+func (c *ClientWithResponses) RepairStoreWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RepairStoreResponse, error) {
+	rsp, err := c.RepairStore(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRepairStoreResponse(rsp)
 }
 
 // ReportComplianceWithResponse The service clocks of the consortium and of each organisation
@@ -6548,6 +6700,39 @@ func ParseProposeResponse(rsp *http.Response) (*ProposeResponse, error) {
 	return response, nil
 }
 
+// ParseRepairStoreResponse parses an HTTP response from a RepairStoreWithResponse call
+func ParseRepairStoreResponse(rsp *http.Response) (*RepairStoreResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RepairStoreResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RepairReport
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseReportComplianceResponse parses an HTTP response from a ReportComplianceWithResponse call
 func ParseReportComplianceResponse(rsp *http.Response) (*ReportComplianceResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -6913,6 +7098,9 @@ type ServerInterface interface {
 	// Propose Propose items, which opens a case
 	// (POST /v1/proposals)
 	Propose(w http.ResponseWriter, r *http.Request)
+	// RepairStore Compare the state with members' at a snapshot size, and take damaged buckets of live signals from them
+	// (POST /v1/repair)
+	RepairStore(w http.ResponseWriter, r *http.Request)
 	// ReportCompliance The service clocks of the consortium and of each organisation
 	// (GET /v1/reports/compliance)
 	ReportCompliance(w http.ResponseWriter, r *http.Request)
@@ -7445,6 +7633,20 @@ func (siw *ServerInterfaceWrapper) Propose(w http.ResponseWriter, r *http.Reques
 	handler.ServeHTTP(w, r)
 }
 
+// RepairStore operation middleware
+func (siw *ServerInterfaceWrapper) RepairStore(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RepairStore(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ReportCompliance operation middleware
 func (siw *ServerInterfaceWrapper) ReportCompliance(w http.ResponseWriter, r *http.Request) {
 
@@ -7696,6 +7898,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/reports/propagation", wrapper.ReportPropagation)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/reports/compliance", wrapper.ReportCompliance)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/verify", wrapper.VerifyStore)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/repair", wrapper.RepairStore)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/invitations", wrapper.Invite)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cases", wrapper.ListCases)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/cases/{id}", wrapper.ShowCase)
@@ -8568,6 +8771,44 @@ func (response ProposedefaultApplicationProblemPlusJSONResponse) VisitProposeRes
 	return err
 }
 
+type RepairStoreRequestObject struct {
+}
+
+type RepairStoreResponseObject interface {
+	VisitRepairStoreResponse(w http.ResponseWriter) error
+}
+
+type RepairStore200JSONResponse RepairReport
+
+func (response RepairStore200JSONResponse) VisitRepairStoreResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepairStoredefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RepairStoredefaultApplicationProblemPlusJSONResponse) VisitRepairStoreResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReportComplianceRequestObject struct {
 }
 
@@ -8947,6 +9188,9 @@ type StrictServerInterface interface {
 	// Propose Propose items, which opens a case
 	// (POST /v1/proposals)
 	Propose(ctx context.Context, request ProposeRequestObject) (ProposeResponseObject, error)
+	// RepairStore Compare the state with members' at a snapshot size, and take damaged buckets of live signals from them
+	// (POST /v1/repair)
+	RepairStore(ctx context.Context, request RepairStoreRequestObject) (RepairStoreResponseObject, error)
 	// ReportCompliance The service clocks of the consortium and of each organisation
 	// (GET /v1/reports/compliance)
 	ReportCompliance(ctx context.Context, request ReportComplianceRequestObject) (ReportComplianceResponseObject, error)
@@ -9579,6 +9823,30 @@ func (sh *strictHandler) Propose(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ProposeResponseObject); ok {
 		if err := validResponse.VisitProposeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RepairStore operation middleware
+func (sh *strictHandler) RepairStore(w http.ResponseWriter, r *http.Request) {
+	var request RepairStoreRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RepairStore(ctx, request.(RepairStoreRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RepairStore")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RepairStoreResponseObject); ok {
+		if err := validResponse.VisitRepairStoreResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -15,7 +15,8 @@ import (
 
 const (
 	packBytes    = 128 << 10 // an entry is closed at this size; a larger submission goes alone
-	packInFlight = 2         // entries proposed and not committed: more only adds latency
+	packInFlight = 2         // entries proposed and not committed while more could gather in the next
+	packFull     = 16        // and when the next is full anyway: far followers are a round trip away
 	pollEvery    = time.Second
 )
 
@@ -24,7 +25,8 @@ const (
 type packer struct {
 	n     *Node
 	queue *queue
-	slots chan struct{}
+	slots chan struct{} // entries under way
+	freed chan struct{} // holds a token when one has ended
 	quit  chan struct{}
 	ended chan struct{}  // run has returned
 	under sync.WaitGroup // entries under way
@@ -40,7 +42,7 @@ type packer struct {
 func newPacker(n *Node) *packer {
 	return &packer{
 		n: n, queue: newQueue(n.cfg.MaxQueued, n.cfg.MaxQueueBytes),
-		slots: make(chan struct{}, packInFlight), quit: make(chan struct{}), ended: make(chan struct{}),
+		slots: make(chan struct{}, packFull), freed: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
 
@@ -71,11 +73,7 @@ func (p *packer) run() {
 
 // next proposes one entry as soon as there is a slot for it.
 func (p *packer) next() {
-	select {
-	case p.slots <- struct{}{}:
-	case <-p.quit:
-		return
-	case <-p.n.brk.down:
+	if !p.slot() {
 		return
 	}
 	tickets := p.queue.take(packBytes, spec.MaxSubmissions)
@@ -86,7 +84,7 @@ func (p *packer) next() {
 	}
 	data, tickets := pack(stamp, tickets)
 	if stamp == 0 && len(tickets) == 0 {
-		<-p.slots
+		p.free()
 		return
 	}
 	if stamp != 0 {
@@ -99,8 +97,32 @@ func (p *packer) next() {
 		if stamp != 0 {
 			p.setTicking(false)
 		}
-		<-p.slots
+		p.free()
 	})
+}
+
+// slot takes a place among the entries under way; false means that the node ends.
+func (p *packer) slot() bool {
+	for len(p.slots) >= packInFlight && (len(p.slots) == packFull || !p.queue.full(packBytes, spec.MaxSubmissions)) {
+		select {
+		case <-p.freed:
+		case <-p.queue.wake:
+		case <-p.quit:
+			return false
+		case <-p.n.brk.down:
+			return false
+		}
+	}
+	p.slots <- struct{}{} // nobody else takes one
+	return true
+}
+
+func (p *packer) free() {
+	<-p.slots
+	select {
+	case p.freed <- struct{}{}:
+	default:
+	}
 }
 
 // pack encodes an entry. A submission that cannot be encoded gets its error

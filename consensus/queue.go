@@ -160,6 +160,13 @@ func (q *queue) forget(t *ticket) {
 	q.bytes -= int64(t.size)
 }
 
+// full reports whether what waits fills an entry.
+func (q *queue) full(bytes int64, count int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bytes >= bytes || q.count >= count
+}
+
 func (q *queue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

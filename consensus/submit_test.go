@@ -105,6 +105,9 @@ func TestSubmissionsAreCoalescedWithinBounds(t *testing.T) {
 			go func() { _, err := h.node.Submit(c.ctx, sub("%04d%s", i, make([]byte, 10<<10))); results <- err }()
 		}
 		synctest.Wait()
+		if n := len(h.node.packer.slots); n != packFull {
+			t.Errorf("%d entries are under way while full ones wait", n)
+		}
 		close(h.release)
 		for range 4405 {
 			if err := <-results; err != nil {

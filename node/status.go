@@ -117,3 +117,6 @@ func (n *Node) Term() uint64 {
 	}
 	return n.consensus.Status().Term
 }
+
+// Leading reports whether this node leads consensus.
+func (n *Node) Leading() bool { return n.consensus != nil && n.consensus.IsLeader() }

@@ -128,5 +128,11 @@ func (p *program) printStatus(s *statusReport) error {
 		{"live root", s.LiveRoot}, {"rules root", s.RulesRoot},
 		{"version", s.Version},
 	}
+	if s.Damage != "" {
+		rows = append(rows, []string{"damaged", s.Damage})
+	}
+	if s.NotCosigning != "" {
+		rows = append(rows, []string{"not cosigning", s.NotCosigning})
+	}
 	return p.table(rows)
 }

@@ -192,10 +192,10 @@ func awaitEnrolment(ctx context.Context, cfg *JoinConfig, host *p2p.Host, member
 	told, refused := "", 0
 	begin := cfg.Now()
 	for {
-		var a joinAnswer
+		var a *joinAnswer
 		resp, err := host.Call(ctx, member, protocolJoin, req, p2p.MaxFrame)
 		if err == nil {
-			err = spec.Decode(resp, &a)
+			a, err = parseJoinAnswer(resp)
 		}
 		switch {
 		case err != nil && !again(err):
@@ -208,7 +208,7 @@ func awaitEnrolment(ctx context.Context, cfg *JoinConfig, host *p2p.Host, member
 		case err != nil && ctx.Err() != nil:
 			return nil, spec.Errorf(spec.CodeUnavailable, "the inviting member cannot be reached: %w", err)
 		case err == nil && a.State == joinEnrolled:
-			return &a, nil
+			return a, nil
 		case err == nil && a.State == joinRefused:
 			return nil, spec.Errorf(spec.CodeDenied, "the members refused the enrolment in case %s", a.Case)
 		case err == nil && told == "":
@@ -222,6 +222,29 @@ func awaitEnrolment(ctx context.Context, cfg *JoinConfig, host *p2p.Host, member
 		}
 	}
 }
+
+// parseJoinAnswer reads what a member tells an invitee.
+func parseJoinAnswer(data []byte) (*joinAnswer, error) {
+	var a joinAnswer
+	if err := spec.Decode(data, &a); err != nil {
+		return nil, err
+	}
+	if len(a.Addresses) > maxJoinOrgs {
+		return nil, spec.Errorf(spec.CodeTooLarge, "an answer names at most %d organisations", maxJoinOrgs)
+	}
+	for _, o := range a.Addresses {
+		if len(o.Addresses) > maxJoinAddresses {
+			return nil, spec.Errorf(spec.CodeTooLarge, "an organisation has at most %d addresses", maxJoinAddresses)
+		}
+	}
+	return &a, nil
+}
+
+// Bounds of an answer.
+const (
+	maxJoinOrgs      = 1024
+	maxJoinAddresses = 32
+)
 
 // saveJoined keeps the founding document, which must be the one that the
 // invitation named.

@@ -29,7 +29,7 @@ func (p *program) configCommand() *cli.Command {
 // settings reads the settings of dir with the flags of a command over them.
 func settings(c *cli.Context, dir string) (*config.Config, error) {
 	flags := map[string]string{}
-	for _, name := range []string{"http", "profile", "log-level", "log-format", "max-file-bytes"} {
+	for _, name := range []string{"http", "profile", "log-level", "log-format", "max-file-bytes", "verify", "fail-closed-after"} {
 		if c.IsSet(name) {
 			flags[strings.ReplaceAll(name, "-", "_")] = c.String(name)
 		}

@@ -146,23 +146,36 @@ func (r *run) options() federation.ServeOptions {
 	return federation.ServeOptions{Roles: []string{"reader"}, Pushed: r.o.FanOut, Subscribers: 1 << 20, BulkRate: 1 << 30, Logger: quiet}
 }
 
-// plant starts the readers of the simulated network, each with its parent, one of
-// the parent's neighbours and a member.
+// plant starts the readers of the simulated network, level by level, each with its
+// parent, one of the parent's neighbours and a member.
 func (r *run) plant(ctx context.Context, done *sync.WaitGroup) error {
 	for i := range r.o.Members {
 		federation.Serve(place{r.net, memberID(i)}, r.source, r.options())
 	}
-	for n := range r.o.Readers {
-		id := readerID(n)
-		up, index, depth := r.parent(n)
-		k := r.reader(id, place{r.net, id}, depth)
-		federation.Serve(place{r.net, id}, k.log, r.options())
-		r.readers = append(r.readers, k)
-		k.SetUpstreams([]p2p.PeerID{up})
-		done.Go(func() { _ = k.Run(ctx) })
-		if err := r.until(ctx, func() bool { return k.Status().State == federation.Live && pushed(k) }); err != nil {
-			return fmt.Errorf("reader %d of %d came to %+v: %w", n, r.o.Readers, k.Status(), err)
+	for len(r.readers) < r.o.Readers {
+		begin := len(r.readers)
+		_, _, depth := r.parent(begin)
+		for n := begin; n < r.o.Readers; n++ {
+			up, _, at := r.parent(n)
+			if at != depth {
+				break
+			}
+			id := readerID(n)
+			k := r.reader(id, place{r.net, id}, depth)
+			federation.Serve(place{r.net, id}, k.log, r.options())
+			r.readers = append(r.readers, k)
+			k.SetUpstreams([]p2p.PeerID{up})
+			done.Go(func() { _ = k.Run(ctx) })
 		}
+		level := r.readers[begin:]
+		if err := r.until(ctx, func() bool {
+			return !slices.ContainsFunc(level, func(k *reader) bool { return k.Status().State != federation.Live || !pushed(k) })
+		}); err != nil {
+			return fmt.Errorf("the readers at depth %d did not join: %w", depth, err)
+		}
+	}
+	for n, k := range r.readers {
+		up, index, _ := r.parent(n)
 		other, third := memberID((n+1)%r.o.Members), memberID((n+2)%r.o.Members)
 		if index > 0 {
 			other = readerID(index - 1)

@@ -86,7 +86,7 @@ func TestAnExpelledReaderIsCutOff(t *testing.T) {
 	}
 	list(t, c, sha(1))
 	awaitMatches(t, ctx, reader, sha(1), 1)
-	id, err := c.Members[0].Submit(ctx, "", func([]byte) spec.Body { return spec.Expulsion("tango", "inactive") })
+	id, err := c.Members[0].Submit(ctx, "", func([]byte) spec.Body { return &spec.Membership{Action: spec.ActionExpel, Org: "tango"} })
 	if err != nil {
 		t.Fatal(err)
 	}

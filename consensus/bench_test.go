@@ -52,7 +52,7 @@ func benchmarkSubmit(b *testing.B, clients int, submit func(*Node, spec.Submissi
 			o.Connect(trans.LocalAddr(), trans)
 		}
 		store := newMemStore()
-		n, err := Start(Config{ID: id, Dir: b.TempDir(), Voters: voters, Now: time.Now, Fatal: func(err error) { b.Error(err) }}, store, trans)
+		n, err := Start(Config{ID: id, Dir: b.TempDir(), Voters: voters, Fatal: func(err error) { b.Error(err) }}, store, trans)
 		if err != nil {
 			b.Fatal(err)
 		}

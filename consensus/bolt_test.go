@@ -304,7 +304,7 @@ func TestNodeOnBoltRestarts(t *testing.T) {
 	store := newMemStore()
 	run := func(op string) {
 		_, trans := raft.NewInmemTransport("a")
-		n, err := Start(Config{ID: "a", Dir: dir, Voters: []string{"a"}, Now: time.Now, Fatal: func(err error) { t.Error(err) }}, store, trans)
+		n, err := Start(Config{ID: "a", Dir: dir, Voters: []string{"a"}, Fatal: func(err error) { t.Error(err) }}, store, trans)
 		if err != nil {
 			t.Fatal(err)
 		}

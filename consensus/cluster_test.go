@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/tocsin-db/tocsin/spec"
 )
 
 // A member is one machine of a test: what survives its crashes and, while it
@@ -83,7 +84,7 @@ func (c *cluster) add(id string) *member {
 // config is the configuration of a member.
 func (c *cluster) config(m *member) Config {
 	cfg := Config{
-		ID: m.id, Dir: m.dir, Voters: c.voters, Now: time.Now,
+		ID: m.id, Dir: m.dir, Voters: c.voters, Tick: m.tickEvery(30 * time.Second),
 		Peers:   filepath.Join(m.dir, "peers.json"),
 		Fatal:   func(err error) { m.fatal.Store(err.(*Fault)) },
 		OpenLog: func(string) (LogBackend, error) { m.log.closed = false; return m.log, nil },
@@ -95,6 +96,19 @@ func (c *cluster) config(m *member) Config {
 		c.tune(&cfg)
 	}
 	return cfg
+}
+
+// tickEvery asks for a tick when none was proposed by this member for a while. The
+// size of its checkpoint is the time, so that tests can tell.
+func (m *member) tickEvery(d time.Duration) func() (*spec.Timed, bool) {
+	var last time.Time
+	return func() (*spec.Timed, bool) {
+		if time.Since(last) < d {
+			return nil, false
+		}
+		last = time.Now()
+		return &spec.Timed{Size: uint64(last.UnixMilli())}, true
+	}
 }
 
 // try starts a member and returns the error of Start.

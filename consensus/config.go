@@ -20,7 +20,7 @@ const (
 	WAN Profile = "wan" // round trips up to about 700 ms: within about 9 s
 )
 
-// Config is what a Node needs to know. ID, Dir, Now and Fatal are required.
+// Config is what a Node needs to know. ID, Dir and Fatal are required.
 type Config struct {
 	ID      string   // raft server id of this node; also its address for the transport
 	Dir     string   // holds raft.db and snapshots being received; created
@@ -29,12 +29,16 @@ type Config struct {
 	Peers   string   // path of the recovery file peers.json, or "": see Start
 	Logger  *slog.Logger
 
-	// Now is the clock that stamps are read from.
-	Now func() time.Time
+	// Tick reports whether an entry is due although nothing was submitted, and
+	// the cosigned checkpoint that the next entry begins with; none for an entry
+	// that is to be bare. It is asked on the leader once a second and after each
+	// Wake, and not again while an entry that it asked for is under way. Nil
+	// means never.
+	Tick func() (t *spec.Timed, due bool)
 
-	// DeadlineDue reports whether a tick at now would let a deadline fire; nil
-	// means never. It is asked about once a second on the leader.
-	DeadlineDue func(now time.Time) bool
+	// Seeded says that the database came from another sequencer with its place in
+	// raft: a raft log that holds nothing begins behind it.
+	Seeded bool
 
 	// Fatal is called once, in its own goroutine, with a *Fault that this node
 	// does not survive. It should end the process with the Fault's exit code.
@@ -44,7 +48,6 @@ type Config struct {
 	// OpenLog opens the raft log in Dir; default OpenBolt.
 	OpenLog func(dir string) (LogBackend, error)
 
-	TickEvery     time.Duration // longest time between two ticks; default 30 s
 	MaxQueued     int           // submissions waiting on the leader; default 16,384
 	MaxQueueBytes int64         // and their size; default 16 MiB
 	SnapshotBytes int64         // of log appended before it is compacted; default 64 MiB
@@ -62,8 +65,8 @@ const (
 )
 
 func (c Config) withDefaults() (Config, error) {
-	if c.ID == "" || c.Dir == "" || c.Now == nil || c.Fatal == nil {
-		return c, spec.Errorf(spec.CodeConfig, "consensus needs an id, a directory, a clock and a handler for faults")
+	if c.ID == "" || c.Dir == "" || c.Fatal == nil {
+		return c, spec.Errorf(spec.CodeConfig, "consensus needs an id, a directory and a handler for faults")
 	}
 	if c.Profile == "" {
 		c.Profile = LAN
@@ -77,13 +80,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	if c.DeadlineDue == nil {
-		c.DeadlineDue = func(time.Time) bool { return false }
+	if c.Tick == nil {
+		c.Tick = func() (*spec.Timed, bool) { return nil, false }
 	}
 	if c.OpenLog == nil {
 		c.OpenLog = OpenBolt
 	}
-	def(&c.TickEvery, 30*time.Second)
 	def(&c.MaxQueued, 16384)
 	def(&c.MaxQueueBytes, 16<<20)
 	def(&c.SnapshotBytes, 64<<20)

@@ -20,14 +20,14 @@ import (
 // A memDB is what a test's database holds: the operations in order, each with
 // the index of the entry that brought it.
 type memDB struct {
-	At     Applied
-	Ops    []string
-	Stamps []uint64
-	Seen   map[uint64]int // entry index → times applied
+	At    Applied
+	Ops   []string
+	Ticks []uint64
+	Seen  map[uint64]int // entry index → times applied
 }
 
 func (d memDB) clone() memDB {
-	d.Ops, d.Stamps, d.Seen = slices.Clone(d.Ops), slices.Clone(d.Stamps), maps.Clone(d.Seen)
+	d.Ops, d.Ticks, d.Seen = slices.Clone(d.Ops), slices.Clone(d.Ticks), maps.Clone(d.Seen)
 	return d
 }
 
@@ -77,8 +77,8 @@ func (s *memStore) ApplyGroup(cmds []Command, upto Applied) ([][]spec.Outcome, e
 			return nil, err
 		}
 		s.live.Seen[c.Index]++
-		if e.Stamp != 0 {
-			s.live.Stamps = append(s.live.Stamps, e.Stamp)
+		for _, t := range e.Tick {
+			s.live.Ticks = append(s.live.Ticks, t.Size)
 		}
 		outcomes := []spec.Outcome{}
 		for _, sub := range e.Submissions {

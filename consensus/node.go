@@ -93,6 +93,9 @@ func (n *Node) open(transport raft.Transport) error {
 	if n.gate, err = newGate(transport, n.log.StuckFor, n.brk); err != nil {
 		return err
 	}
+	if err := seed(n.cfg, n.fsm, n.log); err != nil {
+		return err
+	}
 	if err := check(n.fsm, n.log); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -31,12 +32,8 @@ type packer struct {
 	ended chan struct{}  // run has returned
 	under sync.WaitGroup // entries under way
 
-	// Of run alone:
-	term   uint64    // of the last tick
-	ticked time.Time // when it was proposed
-
-	mu      sync.Mutex
-	ticking bool // a tick is under way
+	ask     atomic.Bool // whether a tick is due
+	ticking atomic.Bool // one is under way
 }
 
 func newPacker(n *Node) *packer {
@@ -60,15 +57,22 @@ func (p *packer) run() {
 			return
 		case <-p.queue.wake:
 		case <-poll.C:
+			p.ask.Store(true)
 		}
 		if err := p.n.leading(); err != nil {
 			settleAll(p.queue.drain(false), Result{Err: err})
 			continue
 		}
-		if p.queue.len() > 0 || p.tickDue(p.n.cfg.Now()) {
+		if p.queue.len() > 0 || p.ask.Load() {
 			p.next()
 		}
 	}
+}
+
+// look has the packer ask soon whether a tick is due.
+func (p *packer) look() {
+	p.ask.Store(true)
+	p.queue.signal()
 }
 
 // next proposes one entry as soon as there is a slot for it.
@@ -77,25 +81,18 @@ func (p *packer) next() {
 		return
 	}
 	tickets := p.queue.take(packBytes, spec.MaxSubmissions)
-	now := p.n.cfg.Now()
-	var stamp uint64
-	if p.tickDue(now) {
-		stamp = uint64(now.UnixMilli())
-	}
-	data, tickets := pack(stamp, tickets)
-	if stamp == 0 && len(tickets) == 0 {
+	tick, due := p.tick()
+	data, tickets := pack(tick, tickets)
+	if data == nil || !due && len(tickets) == 0 {
 		p.free()
 		return
 	}
-	if stamp != 0 {
-		p.term, p.ticked = p.n.raft.CurrentTerm(), time.Now()
-		p.setTicking(true)
-	}
+	p.ticking.Store(due || p.ticking.Load())
 	future := p.n.raft.Apply(data, 0)
 	p.under.Go(func() {
 		settle(future, tickets)
-		if stamp != 0 {
-			p.setTicking(false)
+		if due {
+			p.ticking.Store(false)
 		}
 		p.free()
 	})
@@ -127,28 +124,28 @@ func (p *packer) free() {
 
 // pack encodes an entry. A submission that cannot be encoded gets its error
 // and is left out.
-func pack(stamp uint64, tickets []*ticket) ([]byte, []*ticket) {
-	data, err := encode(stamp, tickets)
+func pack(tick []spec.Timed, tickets []*ticket) ([]byte, []*ticket) {
+	data, err := encode(tick, tickets)
 	if err == nil {
 		return data, tickets
 	}
 	var good []*ticket
 	for _, t := range tickets {
-		if _, err := encode(0, []*ticket{t}); err != nil {
+		if _, err := encode(nil, []*ticket{t}); err != nil {
 			t.batch.settle(t.slot, Result{Err: err})
 			continue
 		}
 		good = append(good, t)
 	}
-	if data, err = encode(stamp, good); err != nil {
+	if data, err = encode(tick, good); err != nil {
 		settleAll(good, Result{Err: err})
 		return nil, nil
 	}
 	return data, good
 }
 
-func encode(stamp uint64, tickets []*ticket) ([]byte, error) {
-	entry := spec.RaftEntry{Stamp: stamp, Submissions: make([]spec.Submission, len(tickets))}
+func encode(tick []spec.Timed, tickets []*ticket) ([]byte, error) {
+	entry := spec.RaftEntry{Tick: tick, Submissions: make([]spec.Submission, len(tickets))}
 	for i, t := range tickets {
 		entry.Submissions[i] = t.sub
 	}
@@ -187,26 +184,17 @@ func settleEach(tickets []*ticket, outcomes []spec.Outcome) {
 	}
 }
 
-// tickDue reports whether the next entry should begin with a tick. A new
-// leader does not know when the last one was and ticks with its first entry.
-func (p *packer) tickDue(now time.Time) bool {
-	p.mu.Lock()
-	ticking := p.ticking
-	p.mu.Unlock()
-	switch since := time.Since(p.ticked); {
-	case ticking:
-		return false
-	case p.term != p.n.raft.CurrentTerm(), since >= p.n.cfg.TickEvery:
-		return true
-	default:
-		return since >= pollEvery && p.n.cfg.DeadlineDue(now)
+// tick returns what the next entry begins with, and whether it is due even if it
+// holds nothing else.
+func (p *packer) tick() (tick []spec.Timed, due bool) {
+	if p.ticking.Load() || !p.ask.Swap(false) {
+		return nil, false
 	}
-}
-
-func (p *packer) setTicking(on bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.ticking = on
+	t, due := p.n.cfg.Tick()
+	if due && t != nil {
+		tick = []spec.Timed{*t}
+	}
+	return tick, due
 }
 
 // finish refuses what waits and what comes, and waits for what is under way.

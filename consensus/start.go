@@ -67,6 +67,20 @@ func check(f *fsm, log *logStore) error {
 
 func currentTerm(log *logStore) (uint64, error) { return log.number(keyTerm) }
 
+// seed lets an empty raft log begin behind a database that came from another
+// sequencer. This node never voted in a term up to there, so none is lost.
+func seed(cfg Config, f *fsm, log *logStore) error {
+	last, err := log.LastIndex()
+	if err != nil {
+		return err
+	}
+	term, err := currentTerm(log)
+	if err != nil || !cfg.Seeded || last > 0 || term > 0 || f.cur.Index == 0 {
+		return err
+	}
+	return log.SetUint64(keyTerm, f.cur.Term)
+}
+
 // bootstrap writes the founding configuration as entry 1 when this node is one
 // of the founders and holds nothing yet. All founders write the same entry. A
 // crash between the two writes is made good by the next start: no election can

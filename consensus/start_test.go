@@ -97,13 +97,12 @@ func (s *memStore) crashedAfterSync() *memStore {
 }
 
 func TestConfigIsChecked(t *testing.T) {
-	good := Config{ID: "a", Dir: t.TempDir(), Now: time.Now, Fatal: func(error) {}}
+	good := Config{ID: "a", Dir: t.TempDir(), Fatal: func(error) {}}
 	if _, err := good.withDefaults(); err != nil {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*Config){
 		"no id":       func(c *Config) { c.ID = "" },
-		"no clock":    func(c *Config) { c.Now = nil },
 		"no fatal":    func(c *Config) { c.Fatal = nil },
 		"profile":     func(c *Config) { c.Profile = "moon" },
 		"twice voter": func(c *Config) { c.Voters = []string{"a", "b", "a"} },
@@ -118,7 +117,7 @@ func TestConfigIsChecked(t *testing.T) {
 
 func TestProfiles(t *testing.T) {
 	for p, heartbeat := range map[Profile]time.Duration{LAN: time.Second, WAN: 3 * time.Second} {
-		cfg, err := Config{ID: "a", Dir: t.TempDir(), Profile: p, Now: time.Now, Fatal: func(error) {}}.withDefaults()
+		cfg, err := Config{ID: "a", Dir: t.TempDir(), Profile: p, Fatal: func(error) {}}.withDefaults()
 		if err != nil {
 			t.Fatal(err)
 		}

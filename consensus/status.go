@@ -66,6 +66,9 @@ func (n *Node) Leader() (id string, ok bool) {
 // been elected a moment ago.
 func (n *Node) IsLeader() bool { return n.leading() == nil }
 
+// Wake has a leader ask soon whether an entry is due (Config.Tick).
+func (n *Node) Wake() { n.packer.look() }
+
 // leading returns why this node cannot propose, or nil.
 func (n *Node) leading() error {
 	if n.brk.err() != nil {

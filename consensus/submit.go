@@ -9,9 +9,10 @@ import (
 )
 
 // Bounds of what one entry takes up beyond the bytes of its submissions: the
-// outer array and the stamp, and the heads of each submission.
+// outer array and the tick, and the heads of each submission.
 const (
-	entryOverhead      = 16
+	entryOverhead      = 16 + tickOverhead
+	tickOverhead       = 64 + spec.MaxSequencers*128
 	submissionOverhead = 11
 	maxEntry           = spec.MaxRaftEntry - entryOverhead
 )

@@ -61,7 +61,7 @@ func hold(c *cluster) *heldLeader {
 	c.until(5*time.Second, "the first tick", func() bool {
 		h.store.mu.Lock()
 		defer h.store.mu.Unlock()
-		return len(h.store.live.Stamps) > 0
+		return len(h.store.live.Ticks) > 0
 	})
 	h.log.onAppend(func([]*raft.Log) error { <-h.release; return nil })
 	return h
@@ -87,7 +87,10 @@ func (h *heldLeader) entries(t *testing.T) (subs []int, sizes []int) {
 }
 
 func TestSubmissionsAreCoalescedWithinBounds(t *testing.T) {
-	quiet := func(cfg *Config) { cfg.TickEvery = time.Hour }
+	quiet := func(cfg *Config) {
+		once := (&member{}).tickEvery(time.Hour)
+		cfg.Tick = func() (*spec.Timed, bool) { return once() }
+	}
 	inCluster(t, 1, quiet, func(c *cluster) {
 		h := hold(c)
 		results := make(chan error, 6000)
@@ -253,54 +256,61 @@ func TestStopRefusesWhatWaitsAndFinishesWhatIsUnderWay(t *testing.T) {
 }
 
 func TestTicks(t *testing.T) {
-	var due atomic.Bool
-	skew := 42 * time.Hour
+	var due, bare atomic.Bool
+	var asked atomic.Int64
 	tune := func(cfg *Config) {
-		cfg.Now = func() time.Time { return time.Now().Add(skew) }
-		cfg.DeadlineDue = func(now time.Time) bool {
-			if time.Until(now) < skew {
-				t.Error("the deadline was asked about at another clock's time")
+		every := (&member{}).tickEvery(30 * time.Second)
+		cfg.Tick = func() (*spec.Timed, bool) {
+			asked.Add(1)
+			if bare.Load() {
+				return nil, true
 			}
-			return due.Load()
+			if due.Load() {
+				return &spec.Timed{Size: 1}, true
+			}
+			return every()
 		}
 	}
 	inCluster(t, 1, tune, func(c *cluster) {
 		m := c.leader()
-		stamps := func() []uint64 {
+		ticks := func() int {
 			m.store.mu.Lock()
 			defer m.store.mu.Unlock()
-			return append([]uint64(nil), m.store.live.Stamps...)
+			return len(m.store.live.Ticks)
 		}
 		wait := func(n int, limit time.Duration) time.Duration {
 			begun := time.Now()
-			c.until(limit, fmt.Sprintf("%d ticks", n), func() bool { return len(stamps()) >= n })
+			c.until(limit, fmt.Sprintf("%d ticks", n), func() bool { return ticks() >= n })
 			return time.Since(begun)
 		}
-		wait(1, 2*time.Second) // a new leader ticks
-		for i := range 5 {     // none while the last is fresh
+		wait(1, 2*time.Second) // a new leader asks
+		before := asked.Load()
+		for i := range 50 { // no need to ask for each entry
 			c.submit(fmt.Sprint(i))
 		}
-		if n := len(stamps()); n != 1 {
-			t.Errorf("%d ticks after 5 submissions", n)
+		if n := asked.Load() - before; ticks() != 1 || n > 1 {
+			t.Errorf("%d ticks after 50 submissions, asked %d times", ticks(), n)
 		}
 		if d := wait(2, 32*time.Second); d < 28*time.Second {
 			t.Errorf("an idle leader ticked again after %v", d)
 		}
 		due.Store(true)
-		if d := wait(4, 4*time.Second); d < time.Second {
+		m.node.Wake()
+		if d := wait(3, time.Second); d > 500*time.Millisecond {
+			t.Errorf("a leader that was woken ticked after %v", d)
+		}
+		if d := wait(5, 4*time.Second); d < time.Second {
 			t.Errorf("two ticks within %v", d)
 		}
 		due.Store(false)
-		for i, s := range stamps() {
-			if off := time.Until(time.UnixMilli(int64(s)).Add(-skew)).Abs(); off > time.Minute {
-				t.Errorf("stamp %d is %v off the clock", i, off)
-			}
-		}
+		bare.Store(true)
+		index := m.node.Applied()
+		c.until(3*time.Second, "a bare entry", func() bool { return m.node.Applied() > index+1 })
 	})
 }
 
 func TestTicksDoNotPileUp(t *testing.T) {
-	tune := func(cfg *Config) { cfg.DeadlineDue = func(time.Time) bool { return true } }
+	tune := func(cfg *Config) { cfg.Tick = func() (*spec.Timed, bool) { return &spec.Timed{Size: 1}, true } }
 	inCluster(t, 1, tune, func(c *cluster) {
 		m := c.leader()
 		release := make(chan struct{})
@@ -309,7 +319,10 @@ func TestTicksDoNotPileUp(t *testing.T) {
 		m.store.mu.Unlock()
 		last := m.node.Status().Last
 		begun := time.Now()
-		c.until(5*time.Second, "four seconds", func() bool { return time.Since(begun) > 4*time.Second })
+		c.until(5*time.Second, "four seconds", func() bool {
+			m.node.Wake()
+			return time.Since(begun) > 4*time.Second
+		})
 		if n := m.node.Status().Last - last; n > 1 {
 			t.Errorf("%d ticks are under way", n)
 		}
@@ -351,7 +364,7 @@ func TestStopOverAHungLogLeavesNoCallerWaiting(t *testing.T) {
 	log, store := newMemLog(), newMemStore()
 	_, trans := raft.NewInmemTransport("a")
 	n, err := Start(Config{
-		ID: "a", Dir: t.TempDir(), Voters: []string{"a"}, Now: time.Now, Fatal: func(err error) { t.Error(err) },
+		ID: "a", Dir: t.TempDir(), Voters: []string{"a"}, Tick: (&member{}).tickEvery(time.Hour), Fatal: func(err error) { t.Error(err) },
 		OpenLog: func(string) (LogBackend, error) { return log, nil },
 	}, store, trans)
 	if err != nil {

@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 
+	"github.com/tocsin-db/tocsin/consensus"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/spec/tlog"
@@ -44,3 +45,16 @@ func (n *Node) PeerOf(org string) p2p.PeerID {
 
 // Leads reports whether this node leads.
 func (n *Node) Leads() bool { return n.consensus != nil && n.consensus.IsLeader() }
+
+// Panel lists the organisations of the newest panel that this node knows.
+func (n *Node) Panel() []string {
+	p, _, _ := n.chain.Panel(n.chain.Number())
+	var ids []string
+	for _, s := range p.Seats {
+		ids = append(ids, s.Org)
+	}
+	return ids
+}
+
+// Servers lists the servers of raft's configuration.
+func (n *Node) Servers() []consensus.Server { return n.consensus.Status().Servers }

@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"io/fs"
 	"net/http"
@@ -20,36 +21,43 @@ import (
 
 // openFinal opens the newest final checkpoint that this node has seen.
 func (n *Node) openFinal(context.Context) (err error) {
-	if n.panel, err = tlog.GenesisPanel(n.genesis.Genesis); err != nil {
-		return err
-	}
-	if n.final, err = cosign.OpenKeeper(filepath.Join(n.cfg.Dir, "final", "checkpoint"), n.panel); err != nil {
+	if n.final, err = cosign.OpenKeeper(filepath.Join(n.cfg.Dir, "final", "checkpoint"), n.chain); err != nil {
 		return err
 	}
 	n.onStop(func(context.Context) error { return n.final.Close() })
-	if n.member() {
-		n.cosigned, n.mayNotCosign = n.openCosignStore()
+	if n.id.Organisation.Role == spec.RoleMember {
+		if n.cosigned, n.mayNotCosign = n.openCosignStores(); n.mayNotCosign == nil {
+			n.onStop(func(context.Context) error { return closeStores(n.cosigned) })
+		}
 	}
-	final := n.final.Newest()
-	if n.store.Size() < final.Size {
-		return nil // it will be fetched again before anything is answered
-	}
-	if final.Size < n.store.First() {
-		return nil // a snapshot was installed since, against a newer one
-	}
-	root, err := tlog.Root(n.store, final.Size)
-	if err == nil && root != final.Root {
-		err = spec.Errorf(spec.CodeCorrupt, "the log in the data directory is not the one that is final at size %d", final.Size)
-	}
-	return err
+	n.replica.final = n.final
+	return n.replica.continues()
 }
 
-// openCosignStore opens the store of cosigned checkpoints. A store that is missing
-// or damaged keeps this member from cosigning, not from running.
-func (n *Node) openCosignStore() (store *cosign.Store, refused error) {
+// openCosignStores opens the store of cosigned checkpoints of each cosign key that
+// this node holds. A store that is missing or damaged keeps this member from
+// cosigning, not from running. That of a key is made with the key, or, for the
+// first, when the node never ran before.
+func (n *Node) openCosignStores() (keys []cosign.Key, refused error) {
 	_, err := os.Stat(filepath.Join(n.cfg.Dir, "raft"))
 	first := errors.Is(err, fs.ErrNotExist) && n.store.Size() == 0
-	return cosign.OpenStore(filepath.Join(n.cfg.Dir, "cosigned", "mark"), n.id.Organisation.CosignKey, first)
+	for _, private := range n.id.Held(spec.UseCosign) {
+		key := spec.PublicKey(private.Public().(ed25519.PublicKey))
+		store, err := cosign.OpenStore(cosign.StorePath(n.cfg.Dir, key), key, first)
+		if err != nil {
+			return nil, errors.Join(err, closeStores(keys))
+		}
+		keys = append(keys, cosign.Key{Private: private, Store: store})
+	}
+	return keys, nil
+}
+
+func closeStores(keys []cosign.Key) error {
+	var errs []error
+	for _, k := range keys {
+		errs = append(errs, k.Store.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // openCosigner starts taking part in making the log final.
@@ -57,12 +65,10 @@ func (n *Node) openCosigner(context.Context) error {
 	if n.consensus == nil {
 		return nil
 	}
-	if n.cosigned != nil {
-		n.onStop(func(context.Context) error { return n.cosigned.Close() })
-	}
 	n.cosigner = cosign.New(cosign.Config{
-		Panel: n.panel, Org: n.id.Organisation.ID, Key: n.id.Cosign, Log: n.store, Store: n.cosigned, Refused: n.mayNotCosign,
+		Chain: n.chain, Org: n.id.Organisation.ID, Keys: n.cosigned, Log: n.store, Refused: n.mayNotCosign,
 		Final: n.final, Now: n.cfg.Now, Logger: n.log, Leader: n.leader, Send: n.sendCosign, Alarm: n.raiseAlarm,
+		Learn: n.learnPanels, HandOff: n.handedOver, Wanted: n.timeWanted, Covered: n.replica.imported.Load,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -102,7 +108,7 @@ func (n *Node) serveLog(_ context.Context, _ p2p.PeerID, _ string, req []byte) (
 }
 
 func (n *Node) files() *cosign.Files {
-	return &cosign.Files{Log: n.store, Final: n.final, Witnessed: n.book.Cosigned}
+	return &cosign.Files{Log: n.store, Final: n.final, Chain: n.chain, Witnessed: n.book.Cosigned}
 }
 
 // LogHandler serves the files of the final log over HTTP, for auditors: mount it
@@ -114,7 +120,7 @@ func (n *Node) Final() cosign.Final { return n.final.Newest() }
 
 // evidence is where proofs of forks are kept.
 func (n *Node) evidence() *cosign.Archive {
-	return &cosign.Archive{Dir: filepath.Join(n.cfg.Dir, "evidence"), Panel: n.panel}
+	return &cosign.Archive{Dir: filepath.Join(n.cfg.Dir, "evidence"), Chain: n.chain}
 }
 
 // raiseAlarm keeps the proof of a fork and tells every member.
@@ -149,7 +155,7 @@ func (n *Node) serveAlarm(_ context.Context, _ p2p.PeerID, _ string, req []byte)
 	if err != nil {
 		return nil, err
 	}
-	if _, _, err := e.Verify(n.panel); err != nil {
+	if _, _, err := e.Verify(n.chain); err != nil {
 		return nil, err
 	}
 	n.raiseAlarm(e)
@@ -178,5 +184,5 @@ func (n *Node) AbsenceReceipt(ctx context.Context, s spec.Signal) ([]byte, error
 }
 
 func (n *Node) receipts() *receipt.Maker {
-	return &receipt.Maker{Genesis: n.genesis.Genesis, Panel: n.panel, Store: n.store, Final: n.final}
+	return &receipt.Maker{Genesis: n.genesis.Genesis, Chain: n.chain, Store: n.store, Final: n.final}
 }

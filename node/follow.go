@@ -19,21 +19,25 @@ import (
 // follow keeps the log of a node that does not sequence up to date, from members
 // and from others that follow.
 func (n *Node) follow(context.Context) error {
-	if n.member() {
+	if n.sequencer {
+		n.background(n.declare)
 		return nil
 	}
+	n.replica.panels = n.panelKnown
 	marks, err := federation.OpenMarkFile(filepath.Join(n.cfg.Dir, "mark", "accepted"))
 	if err != nil {
 		return err
 	}
 	n.onStop(func(context.Context) error { return marks.Close() })
 	n.reader = federation.NewReader(federation.ReaderConfig{
-		Dialer: n.host, Panel: n.panel, Replica: n.replica, Marks: marks,
+		Dialer: n.host, Panel: readerPanel{n}, Replica: n.replica, Marks: marks,
 		Bootstrap: n.bootstrapper(), Full: n.cfg.VerifyFull, Addresses: n.serving(),
 		OnFinal: n.shown, OnFork: n.forked, Refer: n.referred,
 		Now: n.cfg.Now, Logger: n.log,
 	})
+	n.following.Store(n.reader)
 	n.reader.SetUpstreams(n.upstreams())
+	n.background(n.followPart)
 	n.recall(marks.Mark().Shown)
 	n.background(func(ctx context.Context) {
 		if err := n.reader.Run(ctx); ctx.Err() == nil {
@@ -85,7 +89,7 @@ func (n *Node) heed(e *cosign.Evidence) {
 	if n.reader == nil {
 		return
 	}
-	if _, err := n.panel.OpenFinal(e.Conflict); err != nil {
+	if _, err := n.chain.OpenFinal(e.Conflict); err != nil {
 		return // some lied, not enough to make it final
 	}
 	if err := n.reader.Halt(federation.Fork{Other: e.Conflict, Final: e.Final, Root: e.Root, Proof: e.Proof}); err != nil {

@@ -72,10 +72,10 @@ func ParseInvitation(line string) (*Invitation, error) {
 // role, until it expires; a case decides.
 func (n *Node) Invite(_ context.Context, role string, ttl time.Duration) (api.Invitation, error) {
 	if n.consensus == nil {
-		return api.Invitation{}, spec.Errorf(spec.CodeRole, "only a member invites")
+		return api.Invitation{}, spec.Errorf(spec.CodeRole, "only a sequencer invites")
 	}
-	if role != spec.RoleReader && role != spec.RoleAuditor && role != spec.RoleReferrer {
-		return api.Invitation{}, spec.Errorf(spec.CodeNotEnabled, "an invitation is for a reader, a referrer or an auditor")
+	if role != spec.RoleMember && role != spec.RoleReader && role != spec.RoleAuditor && role != spec.RoleReferrer {
+		return api.Invitation{}, spec.Errorf(spec.CodeNotEnabled, "an invitation is for a member, a reader, a referrer or an auditor")
 	}
 	if ttl <= 0 || ttl > 30*24*time.Hour {
 		return api.Invitation{}, spec.Errorf(spec.CodeUsage, "an invitation lasts up to 30 days")

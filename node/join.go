@@ -27,6 +27,13 @@ const (
 	joinRefused  = "refused"
 )
 
+// joinRequest is the card of who asks, with the signatures by its keys.
+type joinRequest struct {
+	_      struct{} `cbor:",toarray"`
+	Card   spec.Organisation
+	Proofs []spec.Proof
+}
+
 // joinAnswer is what a member tells an invitee.
 type joinAnswer struct {
 	_         struct{} `cbor:",toarray"`
@@ -46,11 +53,12 @@ type orgAddresses struct {
 // with one card, in the role of the invitation. The first call opens the case
 // that decides, on this member's word.
 func (n *Node) serveJoin(ctx context.Context, from p2p.PeerID, _ string, req []byte) ([]byte, error) {
-	var card spec.Organisation
-	if err := spec.Decode(req, &card); err != nil {
+	var ask joinRequest
+	if err := spec.Decode(req, &ask); err != nil {
 		return nil, err
 	}
-	if err := card.Check(); err != nil {
+	card := ask.Card
+	if err := spec.Enrolment(card, ask.Proofs).Check(); err != nil {
 		return nil, err
 	}
 	i, ok := n.directory.invitation(from)
@@ -65,7 +73,7 @@ func (n *Node) serveJoin(ctx context.Context, from p2p.PeerID, _ string, req []b
 		return nil, err
 	}
 	a := joinAnswer{Case: opened}
-	if err := n.askFor(ctx, from, &card, &a); err != nil {
+	if err := n.askFor(ctx, from, &ask, &a); err != nil {
 		return nil, err
 	}
 	if a.Genesis, err = n.genesis.Genesis.Encode(); err != nil {
@@ -81,7 +89,8 @@ func (n *Node) serveJoin(ctx context.Context, from p2p.PeerID, _ string, req []b
 
 // askFor finds how the enrolment of a card stands, opening its case if that was
 // not done.
-func (n *Node) askFor(ctx context.Context, from p2p.PeerID, card *spec.Organisation, a *joinAnswer) error {
+func (n *Node) askFor(ctx context.Context, from p2p.PeerID, ask *joinRequest, a *joinAnswer) error {
+	card := &ask.Card
 	if peer, ok := n.directory.peer(card.ID); ok {
 		if o, _ := n.directory.organisation(peer); o == *card {
 			a.State = joinEnrolled
@@ -90,7 +99,7 @@ func (n *Node) askFor(ctx context.Context, from p2p.PeerID, card *spec.Organisat
 		return spec.Errorf(spec.CodeEnrolled, "an organisation of this id is enrolled already")
 	}
 	if a.Case.IsZero() {
-		out, err := n.submit(ctx, spec.Enrolment(*card), nil)
+		out, err := n.submit(ctx, spec.Enrolment(*card, ask.Proofs), nil)
 		if err != nil {
 			return err
 		}
@@ -154,7 +163,7 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 		return err
 	}
 	defer host.Close()
-	a, err := awaitEnrolment(ctx, &cfg, host, member, &id.Organisation)
+	a, err := awaitEnrolment(ctx, &cfg, host, member, id.Card())
 	if err != nil {
 		return err
 	}
@@ -184,8 +193,8 @@ func dialMember(cfg *JoinConfig, line *Invitation) (*p2p.Host, p2p.PeerID, error
 const reachTimeout = 30 * time.Second
 
 // awaitEnrolment asks until the case is decided.
-func awaitEnrolment(ctx context.Context, cfg *JoinConfig, host *p2p.Host, member p2p.PeerID, card *spec.Organisation) (*joinAnswer, error) {
-	req, err := spec.Encode(card)
+func awaitEnrolment(ctx context.Context, cfg *JoinConfig, host *p2p.Host, member p2p.PeerID, card *identity.Card) (*joinAnswer, error) {
+	req, err := spec.Encode(&joinRequest{Card: card.Organisation, Proofs: card.Proofs})
 	if err != nil {
 		return nil, err
 	}

@@ -44,6 +44,24 @@ func (n *Node) openHost(context.Context) (err error) {
 // to each. A node that follows connects to its upstreams, and to a member when it
 // submits.
 func (n *Node) connect() error {
+	if err := n.keepConnected(); err != nil {
+		return err
+	}
+	n.lookAtPart()
+	return nil
+}
+
+// meet follows a change of the enrolled organisations.
+func (n *Node) meet() {
+	if err := n.keepConnected(); err != nil {
+		n.log.Warn("connecting to members", "error", err)
+	}
+	if r := n.following.Load(); r != nil {
+		r.SetUpstreams(n.upstreams())
+	}
+}
+
+func (n *Node) keepConnected() error {
 	var keep []p2p.PeerID
 	for _, id := range n.directory.members() {
 		org, _ := n.directory.organisation(id)
@@ -56,7 +74,7 @@ func (n *Node) connect() error {
 				return err
 			}
 		}
-		if n.member() {
+		if n.sequencer {
 			keep = append(keep, id)
 		}
 	}
@@ -64,19 +82,18 @@ func (n *Node) connect() error {
 }
 
 func (n *Node) openConsensus(context.Context) error {
-	if !n.member() {
+	if !n.sequencer {
 		return nil
 	}
-	if _, err := os.Stat(filepath.Join(n.cfg.Dir, "raft", "raft.db")); errors.Is(err, fs.ErrNotExist) && n.final.Newest().Size > 0 {
+	seeded := n.seeded()
+	if _, err := os.Stat(filepath.Join(n.cfg.Dir, "raft", "raft.db")); errors.Is(err, fs.ErrNotExist) && n.final.Newest().Size > 0 && !seeded {
 		// Starting empty, it could help to elect a leader that lacks what this member
 		// once acknowledged.
 		return spec.Errorf(spec.CodeCorrupt, "the raft log in this data directory is gone, although the node took part before: it must not vote again under the same keys")
 	}
 	var voters []string
-	for _, o := range n.genesis.Genesis.Organisations {
-		if o.Role != spec.RoleMember {
-			continue
-		}
+	for _, s := range n.genesis.Genesis.FoundingPanel().Seats {
+		o, _ := n.genesis.Genesis.Member(s.Org)
 		id, err := p2p.IDFromPublicKey(ed25519.PublicKey(o.Libp2pKey[:]))
 		if err != nil {
 			return err
@@ -87,7 +104,7 @@ func (n *Node) openConsensus(context.Context) error {
 	transport := raftnet.New(raftnet.Config{
 		Host:   n.host,
 		Logger: n.log,
-		Allow:  func(id p2p.PeerID) bool { return slices.Contains(voters, string(id)) },
+		Allow:  n.maySequence,
 		Stuck: func() time.Duration {
 			if node := started.Load(); node != nil {
 				return node.StuckFor()
@@ -98,7 +115,7 @@ func (n *Node) openConsensus(context.Context) error {
 	node, err := consensus.Start(consensus.Config{
 		ID: string(n.host.ID()), Dir: filepath.Join(n.cfg.Dir, "raft"), Voters: voters,
 		Profile: consensus.Profile(n.cfg.Profile), Peers: filepath.Join(n.cfg.Dir, "peers.json"),
-		Logger: n.log, Now: n.cfg.Now, DeadlineDue: n.replica.deadlineDue, Fatal: n.fail,
+		Logger: n.log, Tick: n.tick, Seeded: seeded, Fatal: n.fail,
 	}, n.replica, transport)
 	if err != nil {
 		return errors.Join(err, transport.Close())
@@ -106,8 +123,14 @@ func (n *Node) openConsensus(context.Context) error {
 	started.Store(node)
 	n.consensus = node
 	n.onStop(func(ctx context.Context) error { return errors.Join(node.Stop(ctx), transport.Close()) })
+	if err := n.planted(); err != nil {
+		return err
+	}
 	n.recall(n.final.Newest().Size)
 	n.background(n.catchUp)
+	n.background(n.watchTime)
+	n.background(n.steer)
+	n.background(n.keepHandOffs)
 	return nil
 }
 
@@ -126,6 +149,7 @@ func (n *Node) servePeers(context.Context) error {
 	}
 	n.host.Handle(cosign.Protocol, p2p.Policy{Roles: []string{spec.RoleMember}, MaxRequest: cosign.MaxRequest}, n.serveCosign)
 	n.host.Handle(protocolWitness, p2p.Policy{Roles: []string{spec.RoleMember}, MaxRequest: 256}, n.serveWitness)
+	n.host.HandleStream(protocolSeed, p2p.Policy{Roles: []string{spec.RoleMember}, MaxStreams: 1}, n.serveSeed)
 	n.host.Handle(protocolPosition, p2p.Policy{Roles: []string{spec.RoleMember}}, n.servePosition)
 	n.host.Handle(protocolSubmit, p2p.Policy{Roles: enrolled, MaxRequest: maxForward, MaxStreams: 64}, n.serveSubmit)
 	n.host.Handle(protocolJoin, p2p.Policy{Roles: []string{roleInvitee}, MaxRequest: 4 << 10}, n.serveJoin)

@@ -74,12 +74,14 @@ type Node struct {
 	replica      *replica
 	directory    *directory
 	host         *p2p.Host
-	consensus    *consensus.Node    // of a member, else nil
-	reader       *federation.Reader // of a node that follows, else nil
+	consensus    *consensus.Node                   // of a member, else nil
+	reader       *federation.Reader                // of a node that follows, else nil
+	following    atomic.Pointer[federation.Reader] // the same, once it is there
 	followers    *federation.Server
-	panel        *tlog.Panel // who makes the log final
+	chain        *tlog.Chain // who makes the log final
+	links        cosign.LinkStore
 	final        *cosign.Keeper
-	cosigned     *cosign.Store    // of a member that may cosign
+	cosigned     []cosign.Key     // of a member that may cosign
 	cosigner     *cosign.Cosigner // of a member, else nil
 	signer       *signer
 	forwards     forwarder
@@ -91,10 +93,13 @@ type Node struct {
 	book         *witness.Book    // cosignatures on what is final that came afterwards
 	witness      *witness.Witness // for other logs, or nil
 	invites      *invitations
-	mayNotCosign error         // why cosigned is nil on a member
-	turn         int           // which member a reader asks first
-	complete     atomic.Bool   // a reader had the whole log once
-	epoch        atomic.Uint64 // one more than that of the directory, 0 before it was read
+	mayNotCosign error                    // why cosigned is nil on a member
+	sequencer    bool                     // this node takes part in consensus
+	part         atomic.Pointer[[]string] // organisations that do
+	promoted     chan struct{}            // a token: a case made this follower a sequencer
+	turn         int                      // which member a reader asks first
+	complete     atomic.Bool              // a reader had the whole log once
+	epoch        atomic.Uint64            // one more than that of the directory, 0 before it was read
 
 	doors    []func(context.Context) error // what Stop closes, last opened first
 	stopping atomic.Bool
@@ -112,7 +117,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	n := &Node{cfg: cfg, book: &witness.Book{}, log: cfg.Logger, directory: newDirectory(cfg.Now), done: make(chan struct{})}
+	n := &Node{cfg: cfg, book: &witness.Book{}, log: cfg.Logger, directory: newDirectory(cfg.Now), promoted: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := n.open(ctx); err != nil {
 		return nil, errors.Join(err, n.close(context.Background()))
 	}
@@ -129,8 +134,9 @@ func (n *Node) open(ctx context.Context) error {
 		{"opening the doors", n.openDoors},
 		{"opening the store", n.openStore},
 		{"opening the sightings", n.openSightings},
-		{"starting the network", n.openHost},
 		{"opening what is final", n.openFinal},
+		{"choosing a part", n.choosePart},
+		{"starting the network", n.openHost},
 		{"joining consensus", n.openConsensus},
 		{"cosigning", n.openCosigner},
 		{"serving peers", n.servePeers},
@@ -155,10 +161,7 @@ func (n *Node) openIdentity(context.Context) (err error) {
 	if n.genesis, err = identity.LoadGenesis(n.cfg.Dir); err != nil {
 		return err
 	}
-	n.signer = &signer{org: n.id.Organisation, key: n.id.Op, origin: n.genesis.Genesis.Origin(), now: n.cfg.Now}
-	if err := n.checkFounder(); err != nil {
-		return err
-	}
+	n.signer = &signer{org: n.id.Organisation, keys: n.id.Held(spec.UseOp), origin: n.genesis.Genesis.Origin(), now: n.cfg.Now}
 	n.invites, err = loadInvitations(n.cfg.Dir, n.directory, n.log)
 	return err
 }
@@ -176,8 +179,10 @@ func (n *Node) openStore(context.Context) (err error) {
 	if err := n.replica.found(n.genesis.Genesis); err != nil {
 		return err
 	}
-	_, err = n.directory.load(n.store)
-	return err
+	if _, err = n.directory.load(n.store); err != nil {
+		return err
+	}
+	return n.openChain()
 }
 
 // refresh brings the directory in line with the state after a commit. Every change
@@ -188,7 +193,7 @@ func (n *Node) refresh() {
 		n.fail(fmt.Errorf("reading the epoch: %w", err))
 		return
 	}
-	if n.epoch.Swap(clock.Epoch+1) == clock.Epoch+1 {
+	if n.epoch.Swap(clock.Epoch+1+clock.Panel<<32) == clock.Epoch+1+clock.Panel<<32 {
 		return
 	}
 	changed, err := n.directory.load(n.store)
@@ -196,38 +201,27 @@ func (n *Node) refresh() {
 		n.fail(fmt.Errorf("reading the enrolled organisations: %w", err))
 		return
 	}
-	if !changed || n.host == nil {
-		return
+	if n.host == nil {
+		return // not open yet
 	}
-	go n.host.Recheck() // it waits for streams, which may wait for this commit
-	if n.reader != nil {
-		n.reader.SetUpstreams(n.upstreams())
-	}
-}
-
-// member reports whether this node is a sequencer: for now every founding member
-// is one.
-func (n *Node) member() bool {
-	o, ok := n.genesis.Genesis.Member(n.id.Organisation.ID)
-	return ok && o.Role == spec.RoleMember
-}
-
-// checkFounder refuses to run for a founding organisation under other keys than
-// those of the genesis document: it would follow where it must take part.
-func (n *Node) checkFounder() error {
-	o, ok := n.genesis.Genesis.Member(n.id.Organisation.ID)
-	if ok && (o.Libp2pKey != n.id.Organisation.Libp2pKey || o.CosignKey != n.id.Organisation.CosignKey) {
-		return spec.Errorf(spec.CodeConfig, "the founding document knows %s by other transport or cosigning keys than those in this data directory", o.ID)
-	}
-	return nil
+	go func() { // all of this waits for streams or for the store, which may wait for this commit
+		n.lookAtPart()
+		if changed {
+			n.host.Recheck()
+			n.meet()
+		}
+	}()
 }
 
 // fail ends the node loudly, once.
 func (n *Node) fail(err error) {
 	n.failed.Do(func() {
 		n.err = err
+		defer close(n.done)
+		if errors.Is(err, ErrPart) {
+			return
+		}
 		n.log.Error("the node cannot go on", "error", err)
-		close(n.done)
 		if n.cfg.Fatal != nil {
 			n.cfg.Fatal(err)
 		}

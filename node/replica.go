@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"math"
 	"runtime"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/tocsin-db/tocsin/consensus"
 	"github.com/tocsin-db/tocsin/consensus/governance"
+	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/p2p/federation"
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/spec/tlog"
@@ -26,6 +28,12 @@ type replica struct {
 	// changed is called after every commit, when the state of organisations may
 	// have changed.
 	changed func()
+	// final is what is known to be final, once it is open.
+	final *cosign.Keeper
+	// panels reports whether the panel of a number was handed over to; or nil.
+	panels func(number uint64) bool
+	// imported is the size of a log that came whole from another node.
+	imported atomic.Uint64
 	// checked holds what this node, leading, has decoded and checked already and
 	// proposed, by id of the operation.
 	checked sync.Map // spec.Hash → *checkedSubmission
@@ -106,7 +114,7 @@ func (r *replica) ApplyGroup(cmds []consensus.Command, upto consensus.Applied) (
 	defer tx.Drop()
 	out := make([][]spec.Outcome, len(cmds))
 	for i, e := range entries {
-		if out[i], err = governance.ApplyEntry(tx, e.stamp, e.submissions); err != nil {
+		if out[i], err = governance.ApplyEntry(tx, e.tick, e.submissions); err != nil {
 			return nil, firstOf(r.store.Damage(), err)
 		}
 	}
@@ -118,7 +126,7 @@ func (r *replica) ApplyGroup(cmds []consensus.Command, upto consensus.Applied) (
 }
 
 type preparedEntry struct {
-	stamp       uint64
+	tick        *spec.Timed
 	submissions []governance.Parsed
 }
 
@@ -134,7 +142,10 @@ func (r *replica) prepare(cmds []consensus.Command) ([]preparedEntry, error) {
 			r.log.Error("an entry of the raft log was refused whole", "index", c.Index, "code", spec.CodeOf(err))
 			continue
 		}
-		entries[i] = preparedEntry{e.Stamp, make([]governance.Parsed, len(e.Submissions))}
+		entries[i] = preparedEntry{submissions: make([]governance.Parsed, len(e.Submissions))}
+		if len(e.Tick) > 0 {
+			entries[i].tick = &e.Tick[0]
+		}
 		for j := range e.Submissions {
 			p, s := &entries[i].submissions[j], &e.Submissions[j]
 			jobs = append(jobs, func() error {
@@ -178,17 +189,60 @@ func (r *replica) Export() (consensus.Applied, int64, io.ReadCloser, error) {
 
 // Import implements consensus.Store.
 func (r *replica) Import(in io.Reader, a consensus.Applied) error {
-	if err := r.store.Import(in, storage.Applied(a)); err != nil {
+	if err := r.importChecked(in, storage.Applied(a)); err != nil {
 		return err
 	}
 	r.changed()
 	return nil
 }
 
-// DeadlineDue reports whether a case would lapse in a tick now.
-func (r *replica) deadlineDue(now time.Time) bool {
-	due, err := governance.DeadlineDue(r.store, uint64(now.UnixMilli()))
-	return err == nil && due
+// importChecked takes over another node's database. It must continue what this
+// node knows to be final; what lies beyond is neither served nor cosigned before
+// a final checkpoint covers it.
+func (r *replica) importChecked(in io.Reader, a storage.Applied) error {
+	r.imported.Store(math.MaxUint64) // nothing is, while it is not checked
+	if err := r.store.Import(in, a); err != nil {
+		r.imported.Store(0)
+		return err
+	}
+	if err := r.continues(); err != nil {
+		return err
+	}
+	r.imported.Store(r.store.Size())
+	return nil
+}
+
+// covered reports whether a final checkpoint covers what came from another node.
+func (r *replica) covered() bool {
+	size := r.imported.Load()
+	return size == 0 || r.final.Newest().Size >= size
+}
+
+// continues compares the store with the newest final checkpoint. One that is behind
+// fetches the rest before anything is answered.
+func (r *replica) continues() error {
+	final := r.final.Newest()
+	if r.store.Size() < final.Size || final.Size < r.store.First() {
+		return nil // or a snapshot was installed since, against a newer one
+	}
+	root, err := tlog.Root(r.store, final.Size)
+	if err == nil && root != final.Root {
+		err = spec.Errorf(spec.CodeCorrupt, "the log in the data directory is not the one that is final at size %d", final.Size)
+	}
+	return err
+}
+
+// handedOver makes sure that the panels in a state that is about to be shown were
+// handed over to. Where that is not to be had, the sender is at fault.
+func (r *replica) handedOver(tx *storage.Tx) error {
+	var clock spec.Clock
+	if err := readRecord(tx, spec.ClockKey, &clock); err != nil {
+		return ours(err)
+	}
+	if r.panels == nil || r.panels(clock.Panel) {
+		return nil
+	}
+	return spec.Errorf(spec.CodeNotFinal, "the log changes its panel, and that was not handed over")
 }
 
 // Size is the number of leaves that were applied.
@@ -210,6 +264,9 @@ func (r *replica) Append(groups []federation.Group, ready func() error) error {
 		if err := replayOne(tx, &groups[i]); err != nil {
 			return ours(err)
 		}
+	}
+	if err := r.handedOver(tx); err != nil {
+		return err
 	}
 	if err := ready(); err != nil {
 		return err

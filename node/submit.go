@@ -8,6 +8,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,11 +26,11 @@ const submitTimeout = 15 * time.Second
 // numbers.
 type signer struct {
 	org    spec.Organisation
-	key    ed25519.PrivateKey
+	keys   []ed25519.PrivateKey // op keys that are held, that of the card first
 	origin string
 	now    func() time.Time
 	mu     sync.Mutex
-	last   uint64
+	last   map[spec.KeyID]uint64 // sequence number used last, by key
 
 	sending sync.Map // files of the outbox that are in use
 }
@@ -45,11 +46,16 @@ func (s *signer) sign(st governance.State, body spec.Body, opening *spec.Opening
 	if err := readRecord(st, spec.ClockKey, &clock); err != nil {
 		return sub, err
 	}
-	op.Org, op.Key, op.Epoch, op.MadeMS = s.org.ID, s.org.OpKey.ID(), clock.Epoch, uint64(s.now().UnixMilli())
-	if op.Seq, err = s.next(st); err != nil {
+	key, err := s.inForce(st)
+	if err != nil {
 		return sub, err
 	}
-	if sub.Envelope, err = spec.Sign(s.origin, op, s.key); err != nil {
+	id := spec.PublicKey(key.Public().(ed25519.PublicKey)).ID()
+	op.Org, op.Key, op.Epoch, op.MadeMS = s.org.ID, id, clock.Epoch, uint64(s.now().UnixMilli())
+	if op.Seq, err = s.next(st, id); err != nil {
+		return sub, err
+	}
+	if sub.Envelope, err = spec.Sign(s.origin, op, key); err != nil {
 		return sub, err
 	}
 	if opening != nil {
@@ -58,20 +64,40 @@ func (s *signer) sign(st governance.State, body spec.Body, opening *spec.Opening
 	return sub, err
 }
 
-// next takes the sequence number after the highest one that was used.
-func (s *signer) next(st governance.State) (uint64, error) {
+// inForce is the first held key with which the organisation may sign now; that of
+// the card where none is, so that the refusal says so.
+func (s *signer) inForce(st governance.State) (ed25519.PrivateKey, error) {
+	var who spec.OrgRecord
+	if err := readRecord(st, spec.OrgKey(s.org.ID), &who); err != nil {
+		return nil, err
+	}
+	for _, key := range s.keys {
+		if slices.Contains(who.OpKeys(), spec.PublicKey(key.Public().(ed25519.PublicKey))) {
+			return key, nil
+		}
+	}
+	return s.keys[0], nil
+}
+
+// next takes the sequence number of a key after the highest one that was used.
+func (s *signer) next(st governance.State, key spec.KeyID) (uint64, error) {
 	var r spec.SeqRecord
-	if err := readRecord(st, spec.SeqKey(s.org.ID, s.org.OpKey.ID()), &r); err != nil {
+	if err := readRecord(st, spec.SeqKey(s.org.ID, key), &r); err != nil {
 		return 0, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last = max(s.last, r.Highest) + 1
-	return s.last, nil
+	if s.last == nil {
+		s.last = map[spec.KeyID]uint64{}
+	}
+	s.last[key] = max(s.last[key], r.Highest) + 1
+	return s.last[key], nil
 }
 
 // readRecord decodes the record under key, if there is one.
-func readRecord(st governance.State, key []byte, out any) error {
+func readRecord(st interface {
+	Record(key []byte) ([]byte, error)
+}, key []byte, out any) error {
 	b, err := st.Record(key)
 	if err != nil || b == nil {
 		return err
@@ -103,6 +129,9 @@ func (n *Node) submit(ctx context.Context, body spec.Body, opening *spec.Opening
 func (n *Node) seeThrough(ctx context.Context, make func() (spec.Submission, error)) (spec.Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
+	if err := n.awaitTime(ctx); err != nil {
+		return spec.Outcome{}, err
+	}
 	for {
 		sub, err := make()
 		if err != nil {
@@ -110,7 +139,7 @@ func (n *Node) seeThrough(ctx context.Context, make func() (spec.Submission, err
 		}
 		size := n.store.Size()
 		out, err := n.carry(ctx, sub)
-		if err == nil && out.Code == spec.CodeEpoch && n.awaitEpoch(ctx, size) {
+		if err == nil && out.Code == spec.CodeEpoch && n.awaitGrowth(ctx, size) {
 			continue
 		}
 		if err == nil {
@@ -126,8 +155,24 @@ func (n *Node) seeThrough(ctx context.Context, make func() (spec.Submission, err
 	}
 }
 
-// awaitEpoch waits for the log to grow past size, where the new epoch begins.
-func (n *Node) awaitEpoch(ctx context.Context, size uint64) bool {
+// awaitTime waits until the consortium has a time: before its first checkpoint is
+// cosigned no operation is taken.
+func (n *Node) awaitTime(ctx context.Context) error {
+	for {
+		size := n.store.Size()
+		var clock spec.Clock
+		if err := readRecord(n.store, spec.ClockKey, &clock); err != nil || clock.TimeMS > 0 {
+			return err
+		}
+		if !n.awaitGrowth(ctx, size) {
+			return spec.Errorf(spec.CodeNoTime, "the consortium has no time yet: its first checkpoint is not cosigned")
+		}
+	}
+}
+
+// awaitGrowth waits for the log to grow past size, where a new epoch begins, or
+// time.
+func (n *Node) awaitGrowth(ctx context.Context, size uint64) bool {
 	return n.store.Wait(ctx, size) == nil
 }
 
@@ -162,7 +207,7 @@ func again(err error) bool {
 // to the leader, else to members in turn.
 func (n *Node) attempt(ctx context.Context, sub spec.Submission, attempt int) (spec.Outcome, error) {
 	if n.consensus == nil {
-		ups := n.directory.members()
+		ups := n.sequencerPeers()
 		if len(ups) == 0 {
 			return spec.Outcome{}, spec.Errorf(spec.CodeUnavailable, "no member of the consortium is known")
 		}

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/transparency-dev/formats/note"
@@ -85,7 +84,7 @@ func (n *Node) feedWitnesses(context.Context) error {
 	if len(f.Witnesses) > 0 {
 		n.background(f.Run)
 	}
-	if n.consensus == nil && n.id.Organisation.Role == spec.RoleMember && !slices.Contains(n.panel.Orgs(), n.id.Organisation.ID) {
+	if n.consensus == nil && n.id.Organisation.Role == spec.RoleMember {
 		return n.cosignAfterwards(n.final.Newest().Size == 0)
 	}
 	return nil
@@ -104,13 +103,18 @@ func (n *Node) newestFinal() (tlog.Checkpoint, []byte) {
 // cosigned last is durable before a cosignature leaves, in the store that a
 // sequencer has too; first says that this node has not run before.
 func (n *Node) cosignAfterwards(first bool) error {
-	path := filepath.Join(n.cfg.Dir, "cosigned", "mark")
-	store, err := cosign.OpenStore(path, n.id.Organisation.CosignKey, first)
-	if err != nil {
-		n.log.Error("this node does not cosign what is final", "error", err)
-		return nil
+	var store *cosign.Store
+	if len(n.cosigned) > 0 {
+		store = n.cosigned[0].Store // of the key on the card
+	} else {
+		var err error
+		key := n.id.Organisation.CosignKey
+		if store, err = cosign.OpenStore(cosign.StorePath(n.cfg.Dir, key), key, first); err != nil {
+			n.log.Error("this node does not cosign what is final", "error", err)
+			return nil
+		}
+		n.onStop(func(context.Context) error { return store.Close() })
 	}
-	n.onStop(func(context.Context) error { return store.Close() })
 	n.background(func(ctx context.Context) {
 		for ctx.Err() == nil {
 			changed := n.final.Changed()
@@ -197,7 +201,7 @@ func (n *Node) serveWitness(_ context.Context, from p2p.PeerID, _ string, req []
 // enter verifies an organisation's cosignature and keeps it to be shown.
 func (n *Node) enter(org *spec.Organisation, w *witnessed) error {
 	origin := n.genesis.Genesis.Origin()
-	v, err := note.NewVerifierForCosignatureV1(tlog.CosignerVerifierKey(origin, org))
+	v, err := note.NewVerifierForCosignatureV1(tlog.CosignerVerifierKey(origin, spec.Seat{Org: org.ID, Key: org.CosignKey}))
 	if err != nil {
 		return spec.Errorf(spec.CodeCard, "the organisation cannot cosign: %w", err)
 	}

@@ -104,7 +104,7 @@ func TestCosigningAfterwards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := tlog.CosignerVerifierKey(g.Genesis.Origin(), &id.Organisation)
+	key := tlog.CosignerVerifierKey(g.Genesis.Origin(), spec.Seat{Org: id.Organisation.ID, Key: id.Organisation.CosignKey})
 	for _, first := range []bool{true, false} {
 		if err := late.CosignAfterwards(first); err != nil {
 			t.Fatal(err)

@@ -4,6 +4,9 @@ package spec_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
 	"testing"
 
 	"github.com/tocsin-db/tocsin/spec"
@@ -32,13 +35,14 @@ func bodies() []bodyVector {
 		{"proposal-urgent", "the same as proposal, urgent", urgent()},
 		{"proposal-order", "the same as proposal with a removal order from FR to IE", order()},
 		{"withdraw", "of case 0102…", &spec.Withdraw{Case: spec.Hash{1, 2}, Reason: "mistake"}},
-		{"enrolment", "of reader uniform (9, IE)", spec.Enrolment(organisation(9, "uniform", spec.RoleReader, "IE"))},
+		{"enrolment", "of reader uniform (9, IE)", enrolment(9, "uniform", spec.RoleReader, "IE")},
 		{"expulsion", "of bravo", &spec.Membership{Action: spec.ActionExpel, Org: "bravo"}},
 		{"leave", "of alpha", &spec.Membership{Action: spec.ActionLeave, Org: "alpha"}},
-		{"key-add", "key 40 as a further op key of alpha", &spec.KeyChange{Org: "alpha", Use: spec.UseOp, New: []spec.PublicKey{public(40)}, Reason: "second-signer"}},
-		{"key-revoke", "key 3 of alpha, doubted from index 100 on, replaced by key 41", &spec.KeyChange{
+		{"key-add", "key 40 as a further op key of alpha", proved(40, &spec.KeyChange{Org: "alpha", Use: spec.UseOp, New: []spec.PublicKey{public(40)}, Reason: "second-signer"})},
+		{"key-revoke", "key 3 of alpha, doubted from index 100 on, replaced by key 41", proved(41, &spec.KeyChange{
 			Org: "alpha", Use: spec.UseOp, New: []spec.PublicKey{public(41)}, Old: []spec.PublicKey{public(3)}, Since: 100, Reason: "stolen",
-		}},
+		})},
+		{"recover", "from size 9 and root 0700… with alpha alone", &spec.Recover{Size: 9, Root: spec.Hash{7}, Sequencers: []string{"alpha"}, Epoch: 3}},
 		{"policy", "the default policy with a freeze, over the default policy", policyChange()},
 		{"ready", "at size 64", &spec.Ready{Size: 64}},
 		{"receipt", "leaves 10 and 12, applied at 1700000000100 and 1700000000200", &spec.Applied{At: []spec.AppliedAt{{Index: 10, AtMS: 1700000000100}, {Index: 12, AtMS: 1700000000200}}}},
@@ -55,7 +59,12 @@ func bodies() []bodyVector {
 func addLeaves(b *vectorBook, t testing.TB) {
 	policy := genesis().Policy
 	add := func(name, note string, v any) { b.add(name, "leaf", note, encode(t, v)) }
-	add("tick", "log time 1700000000000", &spec.Tick{Tag: spec.TagTick, TimeMS: 1700000000000})
+	add("tick", "log time 1700000000000, by a checkpoint of size 9 and root 0700… that alpha cosigned then and bravo a second later", &spec.Tick{
+		Tag: spec.TagTick, TimeMS: 1700000000000, Checkpoint: timed(),
+	})
+	add("panel", "number 3: alpha with key 4 and bravo with key 7, of whom both make final", &spec.Panel{
+		Tag: spec.TagPanel, Number: 3, K: 2, Seats: []spec.Seat{{Org: "alpha", Key: public(4)}, {Org: "bravo", Key: public(7)}},
+	})
 	add("decision", "case 0102… accepted by 2 without item 1", &spec.Decision{
 		Tag: spec.TagDecision, Case: spec.Hash{1, 2}, Outcome: spec.OutcomeAccepted, Yes: 2, Excluded: []byte{2}, Policy: policy.Digest(),
 	})
@@ -71,6 +80,18 @@ func addLeaves(b *vectorBook, t testing.TB) {
 	add("state-root", "of an empty list at size 9", &spec.StateRoot{
 		Tag: spec.TagStateRoot, SizeBefore: 9, LiveRoot: spec.EmptyRoot, RulesRoot: spec.Hash{7}, Epoch: 2, TimeMS: 1700000000000,
 	})
+}
+
+// timed is a cosigned checkpoint.
+func timed() spec.Timed {
+	t := spec.Timed{Size: 9, Root: spec.Hash{7}}
+	for i, org := range []string{"alpha", "bravo"} {
+		unix := 1700000000 + uint64(i)
+		text := fmt.Sprintf("cosignature/v1\ntime %d\n%s\n9\n%s\n", unix, genesis().Origin(), base64.StdEncoding.EncodeToString(t.Root[:]))
+		sig := ed25519.Sign(seed(byte(3*i+4)), []byte(text))
+		t.Cosignatures = append(t.Cosignatures, spec.Cosignature{Org: org, Time: unix, Sig: [64]byte(sig)})
+	}
+	return t
 }
 
 func urgent() *spec.Proposal {
@@ -94,4 +115,16 @@ func policyChange() *spec.PolicyChange {
 	after := spec.DefaultPolicy()
 	after.Freeze = true
 	return &spec.PolicyChange{Over: before.Digest(), Policy: after}
+}
+
+// enrolment asks to enrol the organisation with the keys of a number.
+func enrolment(n byte, id, role, jurisdiction string) *spec.Membership {
+	o := organisation(n, id, role, jurisdiction)
+	return spec.Enrolment(o, spec.ProveCard(&o, seed(3*n), seed(3*n+1), seed(3*n+2)))
+}
+
+// proved completes a change of keys by the signature of the new one.
+func proved(n byte, k *spec.KeyChange) *spec.KeyChange {
+	k.Proof = []spec.Proof{spec.NewKeyCard(k.Org, k.Use, seed(n)).Proof}
+	return k
 }

@@ -63,6 +63,8 @@ func newBody(kind uint64) Body {
 		return new(PolicyChange)
 	case KindReady:
 		return new(Ready)
+	case KindRecover:
+		return new(Recover)
 	case KindReceipt:
 		return new(Applied)
 	case KindTaxonomy:

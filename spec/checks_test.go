@@ -28,7 +28,7 @@ func TestBodiesThatAreWrongInThemselves(t *testing.T) {
 		change(&p.Referral[0])
 		return p
 	}
-	key := &spec.KeyChange{Org: "alpha", Use: spec.UseOp, New: []spec.PublicKey{public(40)}, Reason: "x"}
+	key := proved(40, &spec.KeyChange{Org: "alpha", Use: spec.UseOp, New: []spec.PublicKey{public(40)}, Reason: "x"})
 	taxonomy := func(change func(*spec.Taxonomy)) spec.Body {
 		x := spec.DefaultTaxonomy()
 		change(&x)
@@ -62,8 +62,15 @@ func TestBodiesThatAreWrongInThemselves(t *testing.T) {
 		"blast twice":           {spec.CodeMalformed, changed(vote(), func(v *spec.Vote) { v.Blast = make([]spec.Blast, 2) })},
 		"dispute for nothing":   {spec.CodeReason, &spec.Dispute{}},
 		"enrols without a card": {spec.CodeCard, &spec.Membership{Action: spec.ActionEnrol, Org: "x"}},
-		"card of another":       {spec.CodeCard, changed(spec.Enrolment(organisation(9, "uniform", spec.RoleReader, "IE")), func(m *spec.Membership) { m.Org = "x" })},
-		"expels with a card":    {spec.CodeCard, changed(spec.Enrolment(organisation(9, "uniform", spec.RoleReader, "IE")), func(m *spec.Membership) { m.Action = spec.ActionExpel })},
+		"card of another":       {spec.CodeCard, changed(enrolment(9, "uniform", spec.RoleReader, "IE"), func(m *spec.Membership) { m.Org = "x" })},
+		"expels with a card":    {spec.CodeCard, changed(enrolment(9, "uniform", spec.RoleReader, "IE"), func(m *spec.Membership) { m.Action = spec.ActionExpel })},
+		"keys not proved":       {spec.CodePossession, changed(enrolment(9, "uniform", spec.RoleReader, "IE"), func(m *spec.Membership) { m.Proofs = m.Proofs[:2] })},
+		"proved by another key": {spec.CodePossession, changed(enrolment(9, "uniform", spec.RoleReader, "IE"), func(m *spec.Membership) { m.Proofs = []spec.Proof{m.Proofs[1], m.Proofs[1], m.Proofs[2]} })},
+		"new key not proved":    {spec.CodePossession, changed(key, func(k *spec.KeyChange) { k.Proof = nil })},
+		"card of another use":   {spec.CodePossession, changed(key, func(k *spec.KeyChange) { k.Use = spec.UseLibp2p })},
+		"card of another's":     {spec.CodePossession, changed(key, func(k *spec.KeyChange) { k.Org = "bravo" })},
+		"recovers from nothing": {spec.CodeMalformed, &spec.Recover{Sequencers: []string{"alpha"}, Epoch: 1}},
+		"recovers with no one":  {spec.CodePolicy, &spec.Recover{Size: 1, Epoch: 1}},
 		"no key":                {spec.CodeMalformed, changed(key, func(k *spec.KeyChange) { k.New = nil })},
 		"weak key":              {spec.CodeWeakKey, changed(key, func(k *spec.KeyChange) { k.New = []spec.PublicKey{{1}} })},
 		"doubts a new key":      {spec.CodeMalformed, changed(key, func(k *spec.KeyChange) { k.Since = 1 })},

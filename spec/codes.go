@@ -43,6 +43,9 @@ const (
 	CodeCard       Code = "BAD_CARD"
 	CodeGenesis    Code = "BAD_GENESIS"
 	CodeReplica    Code = "REPLAY_MISMATCH"
+	CodeNoTime     Code = "NO_LOG_TIME"
+	CodePossession Code = "BAD_POSSESSION"
+	CodeRecovery   Code = "BAD_RECOVERY"
 	CodeCorrupt    Code = "CORRUPT"
 
 	// Of proofs.

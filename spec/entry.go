@@ -16,10 +16,10 @@ type Submission struct {
 	Opening  []byte // empty: none
 }
 
-// A RaftEntry is what the leader puts in order: [stamp, [[envelope, opening]…]].
+// A RaftEntry is what the leader puts in order: [tick[], [[envelope, opening]…]].
 type RaftEntry struct {
 	_           struct{} `cbor:",toarray"`
-	Stamp       uint64   // leader's time in ms since the Unix epoch when the entry begins with a tick, else 0
+	Tick        []Timed  // the checkpoint of the tick that it begins with, or none
 	Submissions []Submission
 }
 
@@ -49,6 +49,9 @@ func ParseRaftEntry(data []byte) (*RaftEntry, error) {
 	}
 	if len(e.Submissions) > MaxSubmissions {
 		return nil, Errorf(CodeTooLarge, "a raft entry holds at most %d submissions", MaxSubmissions)
+	}
+	if len(e.Tick) > 1 || len(e.Tick) == 1 && len(e.Tick[0].Cosignatures) > MaxSequencers {
+		return nil, Errorf(CodeTooLarge, "a raft entry begins with at most one tick, of at most %d cosignatures", MaxSequencers)
 	}
 	return &e, nil
 }

@@ -19,6 +19,7 @@ type KeyChange struct {
 	Org    string
 	Use    uint64
 	New    []PublicKey // one or none
+	Proof  []Proof     // that the new key is held: its signature, or none
 	Old    []PublicKey // one op key to revoke, or none
 	Since  uint64      // log index from which operations of the old key are doubted, 0: none are
 	Reason string
@@ -45,8 +46,11 @@ func (k *KeyChange) Check() error {
 	case k.Since != 0 && len(k.Old) == 0:
 		return Errorf(CodeMalformed, "only operations of a revoked key are doubted")
 	}
-	for _, n := range k.New {
-		if err := n.Check(); err != nil {
+	if len(k.Proof) != len(k.New) {
+		return Errorf(CodePossession, "a new key signs its card")
+	}
+	for i, n := range k.New {
+		if err := (&KeyCard{Org: k.Org, Use: k.Use, Key: n, Proof: k.Proof[i]}).Check(); err != nil {
 			return err
 		}
 	}

@@ -9,14 +9,16 @@ const (
 	TagDecision  uint64 = 3
 	TagNotice    uint64 = 4
 	TagStateRoot uint64 = 5
+	TagPanel     uint64 = 6
 )
 
-// A Tick moves log time. Until checkpoints are cosigned it carries the leader's
-// stamp.
+// A Tick moves log time to the time of a checkpoint of this log. It carries the
+// cosignatures, so that no single clock moves it and anyone can check it.
 type Tick struct {
-	_      struct{} `cbor:",toarray"`
-	Tag    uint64
-	TimeMS uint64 // log time from here on
+	_          struct{} `cbor:",toarray"`
+	Tag        uint64
+	TimeMS     uint64 // log time from here on
+	Checkpoint Timed
 }
 
 // Outcomes of a case.
@@ -126,6 +128,7 @@ type Leaf struct {
 	Decision  *Decision
 	Notice    *Notice
 	StateRoot *StateRoot
+	Panel     *Panel
 }
 
 // ParseLeaf decodes a leaf. Envelopes begin with a byte string, derived leaves
@@ -147,6 +150,11 @@ func ParseLeaf(data []byte) (Leaf, error) {
 	case TagTick:
 		l.Tick = new(Tick)
 		err = Decode(data, l.Tick)
+	case TagPanel:
+		l.Panel = new(Panel)
+		if err = Decode(data, l.Panel); err == nil {
+			err = l.Panel.Check()
+		}
 	case TagAdmission:
 		l.Admission = new(Admission)
 		err = Decode(data, l.Admission)

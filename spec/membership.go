@@ -16,12 +16,13 @@ type Membership struct {
 	Action uint64
 	Org    string         // whom it is about
 	Card   []Organisation // the card of an enrolment, else none
+	Proofs []Proof        // that its keys are held, of an enrolment, else none
 	Text   []byte         // salted hash, or empty
 }
 
 // Enrolment asks to enrol the organisation of a card.
-func Enrolment(card Organisation) *Membership {
-	return &Membership{Action: ActionEnrol, Org: card.ID, Card: []Organisation{card}}
+func Enrolment(card Organisation, proofs []Proof) *Membership {
+	return &Membership{Action: ActionEnrol, Org: card.ID, Card: []Organisation{card}, Proofs: proofs}
 }
 
 // Kind implements Body.
@@ -48,6 +49,12 @@ func (m *Membership) Check() error {
 		if err := m.Card[i].Check(); err != nil {
 			return err
 		}
+		if err := CheckCardProofs(&m.Card[i], m.Proofs); err != nil {
+			return err
+		}
+	}
+	if len(m.Card) == 0 && len(m.Proofs) != 0 {
+		return Errorf(CodeCard, "only a card has its keys proved")
 	}
 	return checkTextHashes(m.Text)
 }

@@ -22,7 +22,7 @@ const (
 	KindKey        uint64 = 6
 	KindPolicy     uint64 = 7
 	KindReady      uint64 = 8
-	KindRecover    uint64 = 9 // reserved: not decoded yet
+	KindRecover    uint64 = 9
 	KindReceipt    uint64 = 10
 	KindTaxonomy   uint64 = 11
 	KindAllow      uint64 = 12

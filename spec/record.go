@@ -33,6 +33,8 @@ const (
 	recordAwaited   byte = 'f'
 	recordAction    byte = 'k'
 	recordMarks     byte = 'm'
+	recordPanel     byte = 'y'
+	recordRecovery  byte = 'e'
 )
 
 // Keys of the records that exist once.
@@ -42,6 +44,7 @@ var (
 	ClockKey    = []byte{recordClock}
 	TaxonomyKey = []byte{recordTaxonomy}
 	AwaitedKey  = []byte{recordAwaited}
+	RecoveryKey = []byte{recordRecovery}
 )
 
 // Prefixes under which records of one kind stand, in the order of their keys.
@@ -57,6 +60,7 @@ var (
 	ReceiptPrefix = []byte{recordReceipt}
 	ActionPrefix  = []byte{recordAction}
 	MarksPrefix   = []byte{recordMarks}
+	PanelPrefix   = []byte{recordPanel}
 )
 
 // Keys of records that stand under the id of an organisation.
@@ -165,6 +169,11 @@ func ParseDecided(key, value []byte) (index uint64, id Hash, ok bool) {
 	}
 	copy(id[:], value)
 	return binary.BigEndian.Uint64(key[1:]), id, true
+}
+
+// PanelKey is the key of the panel of this number.
+func PanelKey(number uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{recordPanel}, number)
 }
 
 // RuleLeaf is the leaf of the tree of the rules' records: SHA-256(0x00 ‖

@@ -9,6 +9,12 @@ type GenesisRecord struct {
 	Hash   Hash
 }
 
+// What a panel may follow from (Clock.Turn).
+const (
+	Turned    uint64 = 1 // sequencers, their keys, or how many have to cosign
+	Recovered uint64 = 2 // a recovery
+)
+
 // A Clock is the consortium's own time and epoch, and beside them what nearly
 // every operation needs to know of members and policy.
 type Clock struct {
@@ -19,6 +25,9 @@ type Clock struct {
 	Policy      Hash     // digest of the policy in force
 	Schemas     []uint64 // of that policy
 	MatchableMS uint64   // of that policy
+	Panel       uint64   // number of the panel in force
+	Ticked      uint64   // size of the checkpoint in the last tick
+	Turn        uint64   // whether what the panel follows from changed in this group; 0 between groups
 }
 
 // An OrgRecord is an enrolled organisation. Its first op key is the card's, which
@@ -133,6 +142,22 @@ type ReviewRecord struct {
 	Since uint64   // log index from which its operations are doubted
 	Next  uint64   // log index of the decision to look at next
 	Until uint64   // log index of the revocation
+}
+
+// A PanelRecord is a panel that is or was in force.
+type PanelRecord struct {
+	_         struct{} `cbor:",toarray"`
+	Size      uint64   // of the log at which it took over: that checkpoint carries both panels' cosignatures
+	Recovered bool     // it took over without the cosignatures of the one before
+	Panel     Panel
+}
+
+// A RecoveryRecord counts the members that ask for one recovery in a row of leaves.
+type RecoveryRecord struct {
+	_    struct{} `cbor:",toarray"`
+	Body Hash     // SHA-256 of what they ask for
+	Next uint64   // log index of the next operation that counts
+	Orgs []string // sorted
 }
 
 // A ReadyRecord says since when a sequencer counts.

@@ -62,12 +62,12 @@ func book(t testing.TB) *vectorBook {
 	b.add("opening-erased", "opening", "the same with the pdq erased: its commitment alone is left", o)
 	addDigests(b, t)
 	addLeaves(b, t)
-	e := spec.RaftEntry{Stamp: 1700000000000, Submissions: []spec.Submission{{Envelope: sign(t, proposal()), Opening: o}, {Envelope: sign(t, vote())}}}
+	e := spec.RaftEntry{Tick: []spec.Timed{timed()}, Submissions: []spec.Submission{{Envelope: sign(t, proposal()), Opening: o}, {Envelope: sign(t, vote())}}}
 	entry, err := e.Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.add("raft-entry", "raft-entry", "a tick's stamp, the proposal with opening-erased, the vote without an opening", entry)
+	b.add("raft-entry", "raft-entry", "the checkpoint of the tick, the proposal with opening-erased, the vote without an opening", entry)
 	return b
 }
 
@@ -211,6 +211,8 @@ func leafOf(l spec.Leaf) ([]byte, error) {
 		return spec.Encode(l.Tick)
 	case l.Admission != nil:
 		return spec.Encode(l.Admission)
+	case l.Panel != nil:
+		return spec.Encode(l.Panel)
 	case l.Notice != nil:
 		return spec.Encode(l.Notice)
 	case l.Decision != nil:

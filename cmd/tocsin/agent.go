@@ -63,8 +63,19 @@ func (p *program) agent(c *cli.Context) error {
 	return runNode(c.Context, dir, conf, p.logger(conf))
 }
 
-// runNode runs a node until ctx ends or it fails.
+// runNode runs a node until ctx ends or it fails. One that took another part, that of
+// a sequencer or of a follower, is started again.
 func runNode(ctx context.Context, dir string, conf *config.Config, log *slog.Logger) error {
+	for {
+		if err := runPart(ctx, dir, conf, log); !errors.Is(err, node.ErrPart) {
+			return err
+		}
+		log.Info("the node starts again, in another part")
+	}
+}
+
+// runPart runs a node once.
+func runPart(ctx context.Context, dir string, conf *config.Config, log *slog.Logger) error {
 	n, err := node.Start(ctx, node.Config{
 		Dir: dir, Listen: conf.Listen, HTTP: conf.HTTP, Peers: conf.Peers,
 		Profile: conf.Profile, MaxFileBytes: conf.MaxFileBytes, PurgeEvery: conf.PurgeEvery, VerifyEvery: conf.VerifyEvery, SightingsDays: int(conf.Sightings), Logger: log,
@@ -92,13 +103,13 @@ func runNode(ctx context.Context, dir string, conf *config.Config, log *slog.Log
 	defer cancel()
 	stopped := make(chan error, 1)
 	go func() { stopped <- n.Stop(ending) }()
-	if failure != nil {
+	if failure != nil && !errors.Is(failure, node.ErrPart) {
 		return failed(failure, stopped)
 	}
 	if err := <-stopped; err != nil {
 		return fmt.Errorf("ending the node: %w", err)
 	}
-	return nil
+	return failure
 }
 
 // failedStopTime is how long a node that failed may take to end: what it hangs on

@@ -56,7 +56,7 @@ func (p *program) app() *cli.App {
 			p.hashCommand(), p.matchCommand(), p.explainCommand(),
 			p.proposeCommand(), p.referCommand(), p.voteCommand(), p.disputeCommand(),
 			p.caseCommand(), p.entryCommand(), p.memberCommand(), p.statusCommand(),
-			p.receiptCommand(), p.logCommand(), p.operatorCommand(),
+			p.receiptCommand(), p.logCommand(), p.operatorCommand(), p.keysCommand(),
 			p.policyCommand(), p.taxonomyCommand(), p.allowCommand(), p.actionCommand(), p.reportCommand(),
 			p.configCommand(), p.benchCommand(), p.completionCommand(), p.versionCommand(),
 		},

@@ -35,6 +35,9 @@ func (p *program) memberEnrolCommand() *cli.Command {
 			o := &card.Organisation
 			w := wire.Candidate{ID: o.ID, Name: o.Name, Role: wire.Role(o.Role), Jurisdiction: o.Jurisdiction}
 			w.Keys.Op, w.Keys.Cosign, w.Keys.Libp2P = o.OpKey[:], o.CosignKey[:], o.Libp2pKey[:]
+			for i := range card.Proofs {
+				w.Proofs = append(w.Proofs, card.Proofs[i][:])
+			}
 			return p.changeMembership(c, wire.MembershipRequest{Action: "enrol", Card: &w})
 		},
 	}
@@ -96,20 +99,20 @@ func (p *program) memberKeyCommand() *cli.Command {
 			reasonFlag(), textFlag("free `TEXT` for those who vote"), jsonFlag())
 	}
 	since := &cli.Int64Flag{Name: "since", Usage: "log `INDEX` from which operations of the old key are put to a new vote"}
-	const keys = "A KEY is 64 hex digits, or base64 as in a card. " + opensCase
+	const keys = "A CARD is what `tocsin keys new` prints where the key is made; an OLD key is 64 hex digits, or base64 as in a card. " + opensCase
 	return &cli.Command{
 		Name: "key", Usage: "public keys of organisations",
 		Subcommands: []*cli.Command{
 			{
-				Name: "add", Usage: "ask for a further op key", ArgsUsage: "KEY", Description: keys, Flags: flags(),
+				Name: "add", Usage: "ask for a further op key", ArgsUsage: "CARD", Description: keys, Flags: flags(),
 				Action: func(c *cli.Context) error { return p.changeKey(c, "op", "new") },
 			},
 			{
-				Name: "revoke", Usage: "ask to revoke an op key", ArgsUsage: "KEY", Description: keys, Flags: flags(since),
+				Name: "revoke", Usage: "ask to revoke an op key", ArgsUsage: "OLD", Description: keys, Flags: flags(since),
 				Action: func(c *cli.Context) error { return p.changeKey(c, "op", "old") },
 			},
 			{
-				Name: "replace", Usage: "ask to put a new key in the place of an old one", ArgsUsage: "[OLD] NEW", Description: "The old key is named for use op alone. " + keys,
+				Name: "replace", Usage: "ask to put a new key in the place of an old one", ArgsUsage: "[OLD] CARD", Description: "The old key is named for use op alone. " + keys,
 				Flags: flags(since, &cli.StringFlag{Name: "use", Usage: "op, cosign or libp2p", Value: "op"}),
 				Action: func(c *cli.Context) error {
 					if c.String("use") == "op" {
@@ -136,15 +139,20 @@ func (p *program) changeKey(c *cli.Context, use wire.KeyUse, parts ...string) er
 		return err
 	}
 	for i, part := range parts {
-		key, err := parseKey(c.Args().Get(i))
+		if part == "old" {
+			if body.Old, err = parseKey(c.Args().Get(i)); err != nil {
+				return err
+			}
+			continue
+		}
+		card, err := p.keyCard(c.Args().Get(i))
 		if err != nil {
 			return err
 		}
-		if part == "new" {
-			body.New = key
-		} else {
-			body.Old = key
+		if identity.UseNames[card.Use] != string(use) {
+			return usage("the card is of a key for %s, not for %s", identity.UseNames[card.Use], use)
 		}
+		body.Organisation, body.New, body.Proof = card.Org, card.Key[:], card.Proof[:]
 	}
 	client, err := connect(c)
 	if err != nil {

@@ -142,8 +142,8 @@ func (p *program) receiptVerify(c *cli.Context) error {
 	return p.table(factRows(fact))
 }
 
-// absenceHead begins a receipt of absence: an array of nine of version 1.
-var absenceHead = []byte{0x89, receipt.Version}
+// absenceHead begins a receipt of absence: an array of ten of version 1.
+var absenceHead = []byte{0x8a, receipt.Version}
 
 func (p *program) absent(c *cli.Context, v *receipt.Verifier, b []byte) error {
 	f, err := v.VerifyAbsence(b)

@@ -14,7 +14,7 @@ var mayDo = map[string]map[uint64]bool{
 	spec.RoleMember: {
 		spec.KindProposal: true, spec.KindVote: true, spec.KindDispute: true, spec.KindWithdraw: true, spec.KindMembership: true,
 		spec.KindKey: true, spec.KindPolicy: true, spec.KindReady: true, spec.KindReceipt: true, spec.KindTaxonomy: true,
-		spec.KindAllow: true, spec.KindAction: true,
+		spec.KindAllow: true, spec.KindAction: true, spec.KindRecover: true,
 	},
 	spec.RoleReader: {
 		spec.KindDispute: true, spec.KindWithdraw: true, spec.KindMembership: true, spec.KindKey: true, spec.KindReceipt: true, spec.KindAction: true,
@@ -50,6 +50,9 @@ func admit(v *view, op *spec.Signed) (*spec.OrgRecord, error) {
 	clock, err := v.clock()
 	if err != nil {
 		return nil, err
+	}
+	if clock.TimeMS == 0 {
+		return nil, spec.Errorf(spec.CodeNoTime, "the consortium has no time yet: its first checkpoint is not cosigned")
 	}
 	if op.Op.Epoch != clock.Epoch {
 		return nil, spec.Errorf(spec.CodeEpoch, "the operation is for epoch %d, the consortium is in epoch %d", op.Op.Epoch, clock.Epoch)

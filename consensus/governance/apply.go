@@ -62,6 +62,8 @@ func dispatch(v *view, op *spec.Signed, b *Beside) error {
 		return allowChange(v, op, body)
 	case *spec.Ready:
 		return ready(v, op, body)
+	case *spec.Recover:
+		return recovery(v, op, body)
 	case *spec.Applied:
 		return receipt(v, op, body)
 	case *spec.Actions:

@@ -87,13 +87,13 @@ func TestCasesLapseInTicksAlone(t *testing.T) {
 	c := trio(t)
 	c.tick(5 * second)
 	id := c.propose("alpha", "one")
-	c.tick(72*hour - 1)
+	c.tick(72*hour - second)
 	c.wantCase(id, "open")
 	c.enter(c.now - hour) // a stamp of the past moves nothing back
 	if got := c.clock().TimeMS; got != c.now {
 		t.Fatalf("log time went from %d to %d", c.now, got)
 	}
-	c.tick(1)
+	c.tick(second)
 	c.wantCase(id, "lapsed")
 	c.refuse(spec.CodeCaseClosed, "bravo", &spec.Vote{Case: id, Choice: spec.Approve}, nil)
 	c.wantLive("one")
@@ -221,8 +221,8 @@ func TestProvisionalEntriesCarryTheirSunset(t *testing.T) {
 		return 0
 	}
 	c.vote("m01", id, spec.Approve)
-	if got := sunset(); got != 25*hour {
-		t.Fatalf("sunset at %d, want 25 h", got)
+	if got := sunset(); got != 25*hour+second {
+		t.Fatalf("sunset at %d, want 25 h and a second", got)
 	}
 	c.vote("m02", id, spec.Approve)
 	if got := sunset(); got != 0 {

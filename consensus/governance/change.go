@@ -65,7 +65,7 @@ func setPolicy(v *view, p *spec.Policy) error {
 		return err
 	}
 	v.rules = p
-	clock.Policy, clock.Schemas, clock.MatchableMS = p.Digest(), p.Schemas, p.Clocks.MatchableMS
+	clock.Policy, clock.Schemas, clock.MatchableMS, clock.Turn = p.Digest(), p.Schemas, p.Clocks.MatchableMS, max(clock.Turn, spec.Turned)
 	if err := v.put(spec.PolicyKey, p); err != nil {
 		return err
 	}

@@ -6,32 +6,33 @@ import (
 	"slices"
 
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
 )
 
 // maxDue bounds how many cases one tick looks at; the rest wait for the next,
 // which a due moment brings at once.
 const maxDue = 1000
 
-// maxTime is the last log time, in the year 287396: sums of times cannot overflow
-// before it.
-const maxTime = 1 << 53
-
-// tick moves log time to the stamp, never back, and does what time alone does. A
-// stamp after the last log time is no tick.
-func tick(l Ledger, stampMS uint64) error {
-	if stampMS == 0 || stampMS > maxTime {
+// tick moves log time to that of a cosigned checkpoint, never back, and does what
+// time alone does. A checkpoint that may not move it is no tick, and leaves no
+// trace: the panel may have changed since the leader proposed it.
+func tick(l Ledger, t *spec.Timed) error {
+	if t == nil {
 		return nil
 	}
 	v := newView(l)
+	if ok, err := mayTick(v, t); err != nil || !ok {
+		return err
+	}
 	clock, err := v.clock()
 	if err != nil {
 		return err
 	}
-	clock.TimeMS = max(clock.TimeMS, stampMS)
+	clock.TimeMS, clock.Ticked = t.TimeMS(), t.Size
 	if err := v.setClock(); err != nil {
 		return err
 	}
-	if _, err := v.derive(&spec.Tick{Tag: spec.TagTick, TimeMS: clock.TimeMS}); err != nil {
+	if _, err := v.derive(&spec.Tick{Tag: spec.TagTick, TimeMS: clock.TimeMS, Checkpoint: *t}); err != nil {
 		return err
 	}
 	due, err := dueCases(v, clock.TimeMS)
@@ -50,6 +51,30 @@ func tick(l Ledger, stampMS uint64) error {
 		return err
 	}
 	return carryOut(l, &v.effects)
+}
+
+// mayTick reports whether a checkpoint moves log time: it carries the cosignatures
+// of the panel in force, is not ahead of the log, and neither smaller nor earlier
+// than the last. Its root is not compared: as many as make the log final say that
+// it is the log's, and of those only the times are used.
+func mayTick(v *view, t *spec.Timed) (bool, error) {
+	clock, err := v.clock()
+	if err != nil {
+		return false, err
+	}
+	panel, err := PanelInForce(v)
+	if err != nil {
+		return false, err
+	}
+	at := t.TimeMS()
+	if t.Size == 0 || t.Size > v.leaf || t.Size < max(clock.Ticked, panel.Size) || at == 0 || at < clock.TimeMS {
+		return false, nil
+	}
+	var genesis spec.GenesisRecord
+	if err := need(v, spec.GenesisKey, &genesis); err != nil {
+		return false, err
+	}
+	return tlog.CheckTimed(genesis.Origin, &panel.Panel, t) == nil, nil
 }
 
 func dueCases(st State, nowMS uint64) ([]spec.Hash, error) {

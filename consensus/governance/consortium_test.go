@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tocsin-db/tocsin/consensus/governance"
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
 )
 
 // A consortium is a ledger driven through the same doors as in a node, and a
@@ -30,7 +32,17 @@ type consortium struct {
 
 func keyOf(name string) ed25519.PrivateKey {
 	h := sha256.Sum256([]byte(name))
-	return ed25519.NewKeyFromSeed(h[:])
+	key := ed25519.NewKeyFromSeed(h[:])
+	made.Store(spec.PublicKey(key.Public().(ed25519.PublicKey)), key)
+	return key
+}
+
+// made holds the private half of every key of keyOf.
+var made sync.Map // spec.PublicKey → ed25519.PrivateKey
+
+func privateOf(key spec.PublicKey) ed25519.PrivateKey {
+	v, _ := made.Load(key)
+	return v.(ed25519.PrivateKey)
 }
 
 func publicOf(name string) spec.PublicKey {
@@ -68,6 +80,8 @@ func found(t testing.TB, change func(*spec.Policy), lines ...string) *consortium
 			t.Fatal(err)
 		}
 	}
+	c.enter(0) // bare
+	c.tick(1000)
 	return c
 }
 
@@ -117,7 +131,32 @@ func (c *consortium) read(key []byte, out any) bool {
 	return true
 }
 
-// enter applies one raft entry to the ledger and its leaves to the replica.
+// timed is a checkpoint of the log as it is that the panel in force cosigned at a
+// time, in milliseconds of whole seconds; none for 0.
+func (c *consortium) timed(ms uint64) *spec.Timed {
+	if ms == 0 {
+		return nil
+	}
+	c.t.Helper()
+	panel, err := governance.PanelInForce(c.ledger)
+	if err != nil || ms%1000 != 0 {
+		c.t.Fatalf("no cosignatures at %d: %v", ms, err)
+	}
+	t := &spec.Timed{Size: c.ledger.Size(), Root: c.ledger.root()}
+	for i, s := range panel.Panel.Seats[:panel.Panel.K] {
+		t.Cosignatures = append(t.Cosignatures, cosign(c.genesis.Origin(), t, s, ms/1000+uint64(i)))
+	}
+	return t
+}
+
+// cosign is one cosignature of a seat.
+func cosign(origin string, t *spec.Timed, s spec.Seat, unix uint64) spec.Cosignature {
+	x := tlog.Cosign(tlog.Checkpoint{Origin: origin, Size: t.Size, Root: t.Root}, s.Org, privateOf(s.Key), unix)
+	return spec.Cosignature{Org: s.Org, Time: unix, Sig: x.Sig}
+}
+
+// enter applies one raft entry to the ledger and its leaves to the replica. It
+// begins with a tick to a time, if that is not 0.
 func (c *consortium) enter(stamp uint64, subs ...spec.Submission) []spec.Outcome {
 	c.t.Helper()
 	parsed := make([]governance.Parsed, len(subs))
@@ -128,7 +167,7 @@ func (c *consortium) enter(stamp uint64, subs ...spec.Submission) []spec.Outcome
 		}
 	}
 	before := c.ledger.Size()
-	out, err := governance.ApplyEntry(c.ledger, stamp, parsed)
+	out, err := governance.ApplyEntry(c.ledger, c.timed(stamp), parsed)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -30,6 +30,7 @@ func depart(v *view, m *spec.Membership, since uint64) error {
 		return v.setClock()
 	}
 	clock.Members--
+	clock.Turn = spec.Turned
 	if err := unname(v, m.Org); err != nil {
 		return err
 	}

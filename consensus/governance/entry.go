@@ -52,10 +52,27 @@ func Init(l Ledger, g *spec.Genesis) error {
 	if err == nil {
 		err = setPolicy(v, &g.Policy)
 	}
+	if err == nil {
+		err = seat(v, g.FoundingPanel())
+	}
 	if err != nil {
 		return err
 	}
 	return carryOut(l, &v.effects)
+}
+
+// seat writes the founding panel. Its sequencers count from the start.
+func seat(v *view, p *spec.Panel) error {
+	for _, s := range p.Seats {
+		if err := v.put(spec.ReadyKey(s.Org), &spec.ReadyRecord{}); err != nil {
+			return err
+		}
+	}
+	v.now.Turn = 0
+	if err := v.setClock(); err != nil {
+		return err
+	}
+	return v.put(spec.PanelKey(0), &spec.PanelRecord{Panel: *p})
 }
 
 // A Parsed submission is ready to be applied: decoded, or refused already.
@@ -110,14 +127,15 @@ func Check(st State, p *Parsed) error {
 	return err
 }
 
-// ApplyEntry applies one raft entry: a tick if it has a stamp, the deadlines that
-// fell due, each operation followed by its effects, and the StateRoot leaf when
-// any leaf was added. It returns one outcome for each submission. A content that
-// the rules refuse leaves no trace but its outcome; an error is a fault of the
-// node.
-func ApplyEntry(l Ledger, stampMS uint64, submissions []Parsed) ([]spec.Outcome, error) {
+// ApplyEntry applies one raft entry: a tick if there is a checkpoint for it, the
+// deadlines that fell due, each operation followed by its effects, the panel if it
+// changed, and the StateRoot leaf when any leaf was added. The first entry of all
+// adds a StateRoot whatever is in it: its checkpoint is what the first tick
+// carries. It returns one outcome for each submission. A content that the rules
+// refuse leaves no trace but its outcome; an error is a fault of the node.
+func ApplyEntry(l Ledger, t *spec.Timed, submissions []Parsed) ([]spec.Outcome, error) {
 	start := l.Size()
-	if err := tick(l, stampMS); err != nil {
+	if err := tick(l, t); err != nil {
 		return nil, err
 	}
 	out := make([]spec.Outcome, len(submissions))
@@ -211,10 +229,14 @@ type fault struct{ err error }
 
 func (f fault) Error() string { return f.err.Error() }
 
-// seal appends the StateRoot when the log has grown past start.
+// seal appends the panel if it changed, and the StateRoot, when the log has grown
+// past start or is empty.
 func seal(l Ledger, start uint64) error {
-	if l.Size() == start {
+	if l.Size() == start && start != 0 {
 		return nil
+	}
+	if err := turn(l); err != nil {
+		return err
 	}
 	leaf, _, err := stateRoot(l)
 	if err != nil {

@@ -69,6 +69,9 @@ func concludeKey(v *view, id spec.Hash, c *spec.Case) error {
 		return err
 	}
 	clock.Epoch++
+	if k.Use == spec.UseCosign {
+		clock.Turn = spec.Turned
+	}
 	if err := v.setClock(); err != nil {
 		return err
 	}

@@ -128,6 +128,7 @@ func concludeMembership(v *view, id spec.Hash, c *spec.Case) error {
 	clock.Epoch++
 	if m.Card[0].Role == spec.RoleMember {
 		clock.Members++
+		clock.Turn = spec.Turned
 	}
 	if err := v.setClock(); err != nil {
 		return err

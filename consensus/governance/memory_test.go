@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
 )
 
 // memory is a ledger in memory, simple enough to be right: what it holds is
@@ -216,4 +217,13 @@ func (m *memory) matches(s spec.Signal) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// root is the RFC 6962 root of the log.
+func (m *memory) root() spec.Hash {
+	var e tlog.Edge
+	for _, l := range m.log {
+		e.Append(spec.LeafHash(l), func(int, uint64, spec.Hash) {})
+	}
+	return e.Root()
 }

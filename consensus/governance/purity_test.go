@@ -22,7 +22,7 @@ import (
 // processor, a file or a network.
 var mayImport = []string{
 	"bytes", "cmp", "encoding/binary", "errors", "fmt", "maps", "math/bits", "slices", "sort", "strings",
-	"github.com/tocsin-db/tocsin/spec",
+	"github.com/tocsin-db/tocsin/spec", "github.com/tocsin-db/tocsin/spec/tlog",
 }
 
 // TestDecidingIsPure reads the package's source with its types.

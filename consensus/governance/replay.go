@@ -29,11 +29,11 @@ func Replay(l Ledger, leaves [][]byte, openings map[spec.Hash]*spec.Opening) err
 	}
 	r := &recorder{Ledger: l, want: leaves}
 	if t := parsed[0].Tick; t != nil {
-		if t.TimeMS == 0 {
-			return mismatch("a tick has a time")
-		}
-		if err := tick(r, t.TimeMS); err != nil {
+		if err := tick(r, &t.Checkpoint); err != nil {
 			return err
+		}
+		if len(r.want) == len(leaves) {
+			return mismatch("the checkpoint of a tick may not move log time")
 		}
 	}
 	if err := holdEarlier(r, parsed, openings); err != nil {
@@ -100,6 +100,9 @@ func holdEarlier(l Ledger, parsed []spec.Leaf, openings map[spec.Hash]*spec.Open
 // replayRoot compares the received root of the state with the computed one. The
 // live root of a size whose values were erased since is attested, not computed.
 func replayRoot(r *recorder, got *spec.StateRoot) error {
+	if err := turn(r); err != nil {
+		return err
+	}
 	want, known, err := stateRoot(r)
 	if err != nil {
 		return err

@@ -94,11 +94,13 @@ func TestReplayWithOpeningsLater(t *testing.T) {
 	c.vote("bravo", id, spec.Approve)
 	m := fresh(t, c)
 	all := groups(c.ledger.log)
-	if err := governance.Replay(m, all[0], nil); err != nil {
-		t.Fatal(err)
+	for _, g := range all[:3] { // the start, its tick, the proposal
+		if err := governance.Replay(m, g, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 	o := &spec.Opening{Signals: c.ledger.openings[id].Signals}
-	if err := governance.Replay(m, all[1], map[spec.Hash]*spec.Opening{id: o}); err != nil {
+	if err := governance.Replay(m, all[3], map[spec.Hash]*spec.Opening{id: o}); err != nil {
 		t.Fatal(err)
 	}
 	if got := m.matches(sha("one")); len(got) != 1 {

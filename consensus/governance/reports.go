@@ -20,7 +20,13 @@ func ready(v *view, op *spec.Signed, r *spec.Ready) error {
 	if r.Size > v.leaf {
 		return spec.Errorf(spec.CodeIndex, "the log does not reach index %d", r.Size)
 	}
-	return v.put(spec.ReadyKey(op.Op.Org), &spec.ReadyRecord{Index: v.leaf - 1, Size: r.Size})
+	if err := v.put(spec.ReadyKey(op.Op.Org), &spec.ReadyRecord{Index: v.leaf - 1, Size: r.Size}); err != nil {
+		return err
+	}
+	if err := turned(v); err != nil {
+		return err
+	}
+	return v.setClock()
 }
 
 // receipt notes the furthest decision that an organisation's node applied.

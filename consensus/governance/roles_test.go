@@ -46,7 +46,7 @@ func attempts(c *consortium, org string) map[string]attempt {
 	terms := spec.DefaultTaxonomy()
 	terms.Version++
 	key := func(org string) *spec.KeyChange {
-		return &spec.KeyChange{Org: org, Use: spec.UseOp, New: []spec.PublicKey{publicOf(org + " more")}, Reason: "more"}
+		return proved(&spec.KeyChange{Org: org, Use: spec.UseOp, New: []spec.PublicKey{publicOf(org + " more")}, Reason: "more"})
 	}
 	return map[string]attempt{
 		"propose": {plain, o1}, "propose urgently": {urgent, o2}, "refer": {refer, o3},

@@ -39,7 +39,7 @@ func (s *story) body(d *datadriven.TestData) (spec.Body, *spec.Opening) {
 		if s.keys[o.ID] == nil {
 			s.keys[o.ID] = keyOf(o.ID + " op")
 		}
-		return spec.Enrolment(o), nil
+		return enrolment(o), nil
 	case "expel":
 		return &spec.Membership{Action: spec.ActionExpel, Org: first}, nil
 	case "leave":
@@ -169,7 +169,7 @@ func (s *story) keyChange(d *datadriven.TestData) *spec.KeyChange {
 	if of := arg(d, "since"); of != "" {
 		k.Since, k.Reason = s.ledger.index[s.names[of]], "stolen"
 	}
-	return k
+	return proved(k)
 }
 
 // taxonomy is the one in force with changes: lines "+ label" and "- label".

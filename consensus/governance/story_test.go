@@ -185,6 +185,15 @@ func (s *story) leaves(since uint64) string {
 	return s.named(b.String())
 }
 
+// seats tells who sits on a panel.
+func seats(p *spec.Panel) string {
+	var out []string
+	for _, x := range p.Seats {
+		out = append(out, x.Org)
+	}
+	return strings.Join(out, " ")
+}
+
 func (s *story) leaf(b *strings.Builder, l spec.Leaf) {
 	switch {
 	case l.Admission != nil:
@@ -198,6 +207,8 @@ func (s *story) leaf(b *strings.Builder, l spec.Leaf) {
 			about = "a decision"
 		}
 		fmt.Fprintf(b, "%s: %s, %s: %s\n", [...]string{"", "notice", "mark"}[n.Level], spec.NoticeName(n.What), about, strings.Join(n.Orgs, " "))
+	case l.Panel != nil:
+		fmt.Fprintf(b, "panel %d: %s; %d make final\n", l.Panel.Number, seats(l.Panel), l.Panel.K)
 	case l.Decision != nil:
 		fmt.Fprintf(b, "decided: %s is %s, %d to %d\n", l.Decision.Case, spec.OutcomeName(l.Decision.Outcome), l.Decision.Yes, l.Decision.No)
 		for i := range 8 * len(l.Decision.Excluded) {

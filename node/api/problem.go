@@ -31,6 +31,7 @@ var statuses = map[spec.Code]int{
 	spec.CodeLabel:      http.StatusBadRequest,
 	spec.CodeReason:     http.StatusBadRequest,
 	spec.CodeCard:       http.StatusBadRequest,
+	spec.CodePossession: http.StatusBadRequest,
 	spec.CodeWeakKey:    http.StatusBadRequest,
 	spec.CodeGenesis:    http.StatusBadRequest,
 	spec.CodeInvitation: http.StatusBadRequest,
@@ -70,6 +71,7 @@ var statuses = map[spec.Code]int{
 	spec.CodeOutdated:   http.StatusConflict,
 	spec.CodeNotEnabled: http.StatusConflict,
 	spec.CodeNotFinal:   http.StatusConflict,
+	spec.CodeRecovery:   http.StatusConflict,
 
 	spec.CodeGone:        http.StatusGone,
 	spec.CodeTooLarge:    http.StatusRequestEntityTooLarge,
@@ -83,6 +85,7 @@ var statuses = map[spec.Code]int{
 	spec.CodeNotLeader:   http.StatusServiceUnavailable,
 	spec.CodeUnavailable: http.StatusServiceUnavailable,
 	spec.CodeNotReady:    http.StatusServiceUnavailable,
+	spec.CodeNoTime:      http.StatusServiceUnavailable,
 	spec.CodeStale:       http.StatusServiceUnavailable,
 	spec.CodeUnknown:     http.StatusGatewayTimeout,
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 
@@ -48,11 +49,11 @@ func (s *service) ChangeMembership(ctx context.Context, req wire.ChangeMembershi
 	case (b.Card != nil) != (m.Action == spec.ActionEnrol):
 		return nil, wire.At("/card", spec.Errorf(spec.CodeCard, "an enrolment carries one card, nothing else does"))
 	case b.Card != nil:
-		o, err := organisationOf(b.Card)
+		o, proofs, err := organisationOf(b.Card)
 		if err != nil {
 			return nil, err
 		}
-		m = *spec.Enrolment(o)
+		m = *spec.Enrolment(o, proofs)
 	case m.Action == spec.ActionLeave:
 		st, err := s.b.Status(ctx)
 		if err != nil {
@@ -69,7 +70,29 @@ func (s *service) ChangeMembership(ctx context.Context, req wire.ChangeMembershi
 	return wire.ChangeMembership201JSONResponse{MadeJSONResponse: out}, err
 }
 
-func organisationOf(c *wire.Candidate) (spec.Organisation, error) {
+// organisationOf reads a card with the signatures by its keys.
+func organisationOf(c *wire.Candidate) (spec.Organisation, []spec.Proof, error) {
+	o, err := cardOf(c)
+	var proofs []spec.Proof
+	for _, b := range c.Proofs {
+		p, bad := proofOf("/card/proofs", b)
+		err = errors.Join(err, bad)
+		proofs = append(proofs, p)
+	}
+	if err == nil {
+		err = wire.At("/card/proofs", spec.CheckCardProofs(&o, proofs))
+	}
+	return o, proofs, err
+}
+
+func proofOf(pointer string, b []byte) (p spec.Proof, err error) {
+	if len(b) != len(p) {
+		return p, wire.At(pointer, spec.Errorf(spec.CodePossession, "a signature has %d bytes, not %d", len(p), len(b)))
+	}
+	return spec.Proof(b), nil
+}
+
+func cardOf(c *wire.Candidate) (spec.Organisation, error) {
 	o := spec.Organisation{ID: c.ID, Name: c.Name, Role: string(c.Role), Jurisdiction: c.Jurisdiction}
 	var err error
 	if o.OpKey, err = publicKey("/card/keys/op", c.Keys.Op); err != nil {
@@ -124,6 +147,13 @@ func (s *service) ChangeKey(ctx context.Context, req wire.ChangeKeyRequestObject
 			return nil, err
 		}
 		*part.to = []spec.PublicKey{key}
+	}
+	if len(k.New) > 0 {
+		p, err := proofOf("/proof", b.Proof)
+		if err != nil {
+			return nil, err
+		}
+		k.Proof = []spec.Proof{p}
 	}
 	m, err := s.submit(ctx, b.Text, "/v1/cases/", func(hash []byte) spec.Body {
 		k.Text = hash

@@ -20,6 +20,8 @@ const jsonType = "application/json"
 // What a request says reaches the rules as the operation that it names, in the
 // order that operations have.
 func TestRequestsBecomeOperations(t *testing.T) {
+	card := spec.NewKeyCard("alpha", spec.UseOp, testPrivate)
+	proof := base64.StdEncoding.EncodeToString(card.Proof[:])
 	zero, key := spec.Hash{}.String(), base64.StdEncoding.EncodeToString(testKey)
 	for name, c := range map[string]struct {
 		path, body string
@@ -28,8 +30,8 @@ func TestRequestsBecomeOperations(t *testing.T) {
 		"withdraw": {"/v1/withdrawals", `{"case":"` + zero + `","reason":"mistake"}`, &spec.Withdraw{Reason: "mistake"}},
 		"expel":    {"/v1/memberships", `{"action":"expel","organisation":"bravo"}`, &spec.Membership{Action: spec.ActionExpel, Org: "bravo"}},
 		"leave":    {"/v1/memberships", `{"action":"leave"}`, &spec.Membership{Action: spec.ActionLeave, Org: "alpha"}},
-		"key": {"/v1/keys", `{"use":"op","new":"` + key + `","reason":"spare"}`,
-			&spec.KeyChange{Org: "alpha", Use: spec.UseOp, New: []spec.PublicKey{spec.PublicKey(testKey)}, Reason: "spare"}},
+		"key": {"/v1/keys", `{"use":"op","new":"` + key + `","proof":"` + proof + `","reason":"spare"}`,
+			&spec.KeyChange{Org: "alpha", Use: spec.UseOp, New: []spec.PublicKey{spec.PublicKey(testKey)}, Proof: []spec.Proof{card.Proof}, Reason: "spare"}},
 		"allow": {"/v1/allowed", `{"reason":"news","add":[{"type":"sha256","value":"` + hexOf("b") + `"},{"type":"md5","value":"` + strings.Repeat("0", 32) + `"}]}`,
 			&spec.AllowChange{Reason: "news", Add: []spec.Allowed{{Type: "md5", Value: make([]byte, 16)}, {Type: "sha256", Value: sum("b")}}}},
 	} {
@@ -124,7 +126,10 @@ func TestProposalsAsAnAuthorityMakesThem(t *testing.T) {
 }
 
 // testKey is a public key.
-var testKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public().(ed25519.PublicKey)
+var (
+	testPrivate = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	testKey     = testPrivate.Public().(ed25519.PublicKey)
+)
 
 func sum(s string) []byte {
 	h := sha256.Sum256([]byte(s))

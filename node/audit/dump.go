@@ -23,6 +23,7 @@ const magic = "tocsin-log-1\n"
 // Kinds of parts, in the order in which they come.
 const (
 	partGenesis    = 'g' // the genesis document, once
+	partHandOff    = 'h' // how a panel took over, one after the other
 	partCheckpoint = 'c' // the final checkpoint that the dump ends with, once
 	partOpening    = 'o' // CBOR[operation id, opening], before the group that needs it
 	partLeaf       = 'l'
@@ -40,14 +41,19 @@ type opening struct {
 type Writer struct{ w *bufio.Writer }
 
 // NewWriter begins a dump of the log up to a final checkpoint.
-func NewWriter(w io.Writer, g *spec.Genesis, note []byte) (*Writer, error) {
+func NewWriter(w io.Writer, g *spec.Genesis, links []tlog.Link, note []byte) (*Writer, error) {
 	b, err := g.Encode()
 	if err != nil {
 		return nil, err
 	}
 	d := &Writer{bufio.NewWriterSize(w, 1<<20)}
 	_, err = d.w.WriteString(magic)
-	return d, errors.Join(err, d.part(partGenesis, b), d.part(partCheckpoint, note))
+	err = errors.Join(err, d.part(partGenesis, b))
+	for i := range links {
+		l, bad := links[i].Encode()
+		err = errors.Join(err, bad, d.part(partHandOff, l))
+	}
+	return d, errors.Join(err, d.part(partCheckpoint, note))
 }
 
 func (d *Writer) part(kind byte, data []byte) error {
@@ -93,7 +99,7 @@ func newReader(r io.Reader) (*reader, error) {
 
 // limits of the parts in bytes.
 var limits = map[byte]uint32{
-	partGenesis: spec.MaxRaftEntry, partCheckpoint: tlog.MaxNote, partOpening: spec.MaxOpening + 64, partLeaf: spec.MaxLeaf, partEnd: 0,
+	partGenesis: spec.MaxRaftEntry, partHandOff: tlog.MaxLink, partCheckpoint: tlog.MaxNote, partOpening: spec.MaxOpening + 64, partLeaf: spec.MaxLeaf, partEnd: 0,
 }
 
 // next reads a part.

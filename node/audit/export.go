@@ -4,8 +4,10 @@ package audit
 
 import (
 	"context"
+	"fmt"
 	"io"
 
+	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/spec/tlog"
 )
@@ -14,7 +16,7 @@ import (
 // get returns the file at a path. The leaves are checked against the checkpoint
 // before the dump is closed.
 func Export(ctx context.Context, g *spec.Genesis, get func(ctx context.Context, path string) ([]byte, error), w io.Writer, progress func(done, of uint64)) error {
-	panel, err := tlog.GenesisPanel(g)
+	chain, err := tlog.NewChain(g)
 	if err != nil {
 		return err
 	}
@@ -22,14 +24,21 @@ func Export(ctx context.Context, g *spec.Genesis, get func(ctx context.Context, 
 	if err != nil {
 		return err
 	}
-	final, err := panel.OpenFinal(note)
+	if err := handOffs(ctx, chain, get, note); err != nil {
+		return err
+	}
+	final, err := chain.OpenFinal(note)
 	if err != nil {
 		return err
 	}
-	if note, err = panel.Note(final); err != nil { // without others' cosignatures
+	if note, err = chain.Note(final); err != nil { // without others' cosignatures
 		return err
 	}
-	dump, err := NewWriter(w, g, note)
+	links, err := chain.Links(final.Size)
+	if err != nil {
+		return err
+	}
+	dump, err := NewWriter(w, g, links, note)
 	if err != nil {
 		return err
 	}
@@ -61,4 +70,25 @@ func Export(ctx context.Context, g *spec.Genesis, get func(ctx context.Context, 
 		return spec.Errorf(spec.CodeProof, "the leaves that were served are not those of the final checkpoint")
 	}
 	return dump.Close()
+}
+
+// handOffs fetches how the panels took over, until the last that the server knows.
+func handOffs(ctx context.Context, c *tlog.Chain, get func(ctx context.Context, path string) ([]byte, error), note []byte) error {
+	for number := uint64(1); number <= tlog.MaxLinks; number++ {
+		b, err := get(ctx, cosign.HandOffPath(number))
+		if err != nil {
+			if _, open := c.OpenFinal(note); open == nil {
+				return nil
+			}
+			return fmt.Errorf("asking how panel %d took over: %w", number, err)
+		}
+		l, err := tlog.ParseLink(b)
+		if err == nil {
+			err = c.Add(l)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

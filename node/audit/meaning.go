@@ -81,13 +81,16 @@ func describe(b []byte) string {
 		return "the decision of case " + l.Decision.Case.String()[:16]
 	case l.Notice != nil:
 		return "a notice"
+	case l.Panel != nil:
+		return fmt.Sprintf("panel %d", l.Panel.Number)
 	}
 	return "the root of the state"
 }
 
 // fields are the names of derived leaves' fields, by tag.
 var fields = map[uint64][]string{
-	spec.TagTick:      {"tag", "log time"},
+	spec.TagTick:      {"tag", "log time", "checkpoint"},
+	spec.TagPanel:     {"tag", "number", "number of cosignatures", "seats"},
 	spec.TagAdmission: {"tag", "case", "findings"},
 	spec.TagDecision:  {"tag", "case", "outcome", "approvals", "rejections", "abstentions", "items left out", "policy"},
 	spec.TagNotice:    {"tag", "subject", "level", "case", "decision", "organisations", "log time"},

@@ -79,7 +79,7 @@ func Verify(ctx context.Context, r io.Reader, o Options) (*Report, error) {
 // An auditing is one verification under way.
 type auditing struct {
 	opts   *Options
-	panel  *tlog.Panel
+	chain  *tlog.Chain
 	final  *tlog.Signed
 	store  *storage.Store
 	report Report
@@ -105,20 +105,65 @@ func begin(d *reader, o *Options) (*auditing, error) {
 		return nil, spec.Errorf(spec.CodeGenesis, "the dump is of %s, not of %s", g.Origin(), o.Genesis.Origin())
 	}
 	a := &auditing{opts: o, held: map[spec.Hash]*spec.Opening{}}
-	if a.panel, err = tlog.GenesisPanel(g); err != nil {
+	if a.chain, err = tlog.NewChain(g); err != nil {
 		return nil, err
 	}
-	if b, err = d.expect(partCheckpoint); err != nil {
+	if b, err = a.handOffs(d); err != nil {
 		return nil, err
 	}
-	if a.final, err = a.panel.OpenExact(b); err != nil {
+	if a.final, err = a.chain.OpenExact(b); err != nil {
 		return nil, err
 	}
-	a.report = Report{Origin: g.Origin(), Genesis: g.Hash(), Final: time.Unix(int64(a.panel.Time(a.final)), 0)}
+	a.report = Report{Origin: g.Origin(), Genesis: g.Hash(), Final: time.Unix(int64(a.chain.Time(a.final)), 0)}
 	for i := range a.final.Cosignatures {
 		a.report.Cosigners = append(a.report.Cosigners, a.final.Cosignatures[i].Org)
 	}
 	return a, a.found(g)
+}
+
+// handOffs reads how panels took over, and returns the checkpoint behind that.
+func (a *auditing) handOffs(d *reader) ([]byte, error) {
+	for {
+		kind, data, err := d.next()
+		if err != nil || kind == partCheckpoint {
+			return data, err
+		}
+		if kind != partHandOff {
+			return nil, spec.Errorf(spec.CodeMalformed, "byte %d of the dump begins another part than is due", d.at)
+		}
+		l, err := tlog.ParseLink(data)
+		if err == nil {
+			err = a.chain.Add(l)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// turn compares the panel that a group derived, if any, with the one that was
+// handed over to at its end.
+func (a *auditing) turn(g *group) error {
+	for i, b := range g.leaves {
+		l, err := spec.ParseLeaf(b)
+		if err != nil || l.Panel == nil {
+			continue
+		}
+		size := g.first + uint64(len(g.leaves))
+		link, ok := a.chain.Link(l.Panel.Number)
+		if !ok {
+			if size >= a.final.Size {
+				continue
+			}
+			err = spec.Errorf(spec.CodeNotFinal, "panel %d was not handed over to", l.Panel.Number)
+		} else if s, bad := a.chain.OpenExact(link.Note); bad != nil || s.Size != size || s.Root != a.tx.LogRoot() {
+			err = spec.Errorf(spec.CodeProof, "panel %d was handed over to in another log", l.Panel.Number)
+		}
+		if err != nil {
+			return wrong(g, i, describe(b)+": "+err.Error(), err)
+		}
+	}
+	return nil
 }
 
 // found opens the scratch store and writes the founding state.
@@ -230,6 +275,9 @@ func (a *auditing) replay(ctx context.Context, g *group) error {
 		return w.explain(g, err)
 	}
 	clear(a.held)
+	if err := a.turn(g); err != nil {
+		return err
+	}
 	a.count(g)
 	if a.inTx++; a.inTx < batch {
 		return nil

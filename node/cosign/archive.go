@@ -24,7 +24,7 @@ const maxArchive = 100
 // An Archive keeps evidence as files.
 type Archive struct {
 	Dir   string
-	Panel *tlog.Panel
+	Chain *tlog.Chain
 }
 
 // Kept is one piece of evidence that was verified and kept.
@@ -37,7 +37,7 @@ type Kept struct {
 
 // Keep verifies evidence and keeps it durably. fresh is false when it was there.
 func (a *Archive) Keep(e *Evidence) (k Kept, fresh bool, err error) {
-	if k.Accused, k.Size, err = e.Verify(a.Panel); err != nil {
+	if k.Accused, k.Size, err = e.Verify(a.Chain); err != nil {
 		return k, false, err
 	}
 	if k.Bytes, err = e.Encode(); err != nil {

@@ -24,15 +24,24 @@ type Log interface {
 
 // Config is what a Cosigner needs. Every field without "or" is required.
 type Config struct {
-	Panel  *tlog.Panel
-	Org    string // this node's organisation, one of the panel's
-	Key    ed25519.PrivateKey
+	Chain  *tlog.Chain
+	Org    string // this node's organisation
+	Keys   []Key  // that it cosigns with, each while a panel has it; or none with Refused
 	Log    Log
-	Store  *Store // or nil with Refused
 	Final  *Keeper
 	Now    func() time.Time
 	Logger *slog.Logger
 
+	// Wanted reports whether a newer time than that of the newest final checkpoint
+	// is wanted, because something is due; or nil. It is asked while this node leads.
+	Wanted func() bool
+	// Covered is the size up to which the log was not recomputed here, but came from
+	// another: nothing is cosigned before others made that final; or nil.
+	Covered func() uint64
+	// Learn brings the chain up to what the log, as it is now, says of panels; or nil.
+	Learn func() error
+	// HandOff is told that a panel took over, with the proof; or nil. It must not block.
+	HandOff func(number uint64, l *tlog.Link)
 	// Refused says why this node must not cosign; or nil.
 	Refused error
 	// Leader names the organisation that leads consensus, "" while unknown.
@@ -43,28 +52,37 @@ type Config struct {
 	Alarm func(*Evidence)
 }
 
+// A Key cosigns for this node's organisation, and has a store of its own.
+type Key struct {
+	Private ed25519.PrivateKey
+	Store   *Store
+}
+
+func (k *Key) public() spec.PublicKey { return spec.PublicKey(k.Private.Public().(ed25519.PublicKey)) }
+
 // How often sizes are named.
 const (
-	every  = 10 * time.Millisecond // at most, while the log grows
-	idle   = 15 * time.Second      // when it does not
-	silent = time.Second           // after which the next sequencer names in the leader's place
-	greet  = 2 * time.Second       // how long a start waits for what the others saw of this node
-	renew  = 5                     // seconds between two cosignatures of one size
+	every   = 10 * time.Millisecond // at most, while the log grows
+	idle    = 15 * time.Second      // when it does not
+	observe = time.Second           // between two questions of a node that has no seat
+	silent  = time.Second           // after which the next sequencer names in the leader's place
+	greet   = 2 * time.Second       // how long a start waits for what the others saw of this node
+	renew   = 1                     // seconds between two cosignatures of one size
 )
 
 // A Cosigner takes part in making the log final on one sequencer.
 type Cosigner struct {
-	cfg   Config
-	peers map[string]*peer
-	wake  chan struct{}
+	cfg     Config
+	wake    chan struct{}
+	running sync.WaitGroup
 
 	mu        sync.Mutex
+	peers     map[string]*peer
 	pages     map[uint64]*page
 	held      map[string]int // pages that hold a claim, by organisation
 	lastNamed uint64
 	namedAt   time.Time // when a size was last named
 	grownAt   time.Time // when the log outgrew lastNamed; zero: it did not
-	mine      claim     // this node's newest
 	ahead     *tlog.Signed
 	conflicts map[string]conflict
 	refused   error
@@ -74,7 +92,7 @@ type Cosigner struct {
 
 // A page collects what was claimed of one size, by organisation.
 type page struct {
-	claims map[string]claim
+	claims map[spec.Seat]claim
 	asked  bool // somebody else claims our own root: cosign it too
 }
 
@@ -84,21 +102,42 @@ func New(cfg Config) *Cosigner {
 		cfg: cfg, peers: map[string]*peer{}, wake: make(chan struct{}, 1), pages: map[uint64]*page{}, held: map[string]int{},
 		conflicts: map[string]conflict{}, waiting: map[string]bool{}, refused: cfg.Refused,
 	}
-	for _, org := range cfg.Panel.Orgs() {
+	for _, org := range cfg.Chain.From(cfg.Final.Newest().Size) {
 		if org != cfg.Org {
-			c.peers[org] = newPeer(c, org)
 			c.waiting[org] = true
 		}
 	}
 	return c
 }
 
+// meet keeps one peer for each organisation whose cosignature may count from the
+// newest final checkpoint on. Caller holds mu.
+func (c *Cosigner) meet(ctx context.Context) {
+	orgs := c.cfg.Chain.From(c.cfg.Final.Newest().Size)
+	for _, org := range orgs {
+		if org == c.cfg.Org || c.peers[org] != nil {
+			continue
+		}
+		p := newPeer(c, org)
+		c.peers[org] = p
+		ctx, cancel := context.WithCancel(ctx)
+		p.leave = cancel
+		c.running.Go(func() { p.run(ctx) })
+	}
+	for org, p := range c.peers {
+		if !slices.Contains(orgs, org) {
+			p.leave()
+			delete(c.peers, org)
+			delete(c.waiting, org)
+		}
+	}
+}
+
 // Run cosigns until ctx ends. It returns early only with a fault of this node's
 // own log or store.
 func (c *Cosigner) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	var running sync.WaitGroup
-	defer running.Wait()
+	defer c.running.Wait()
 	defer cancel()
 	c.mu.Lock()
 	c.started, c.namedAt = c.cfg.Now(), c.cfg.Now()
@@ -110,11 +149,8 @@ func (c *Cosigner) Run(ctx context.Context) error {
 		c.ahead = s
 	}
 	c.mu.Unlock()
-	for _, p := range c.peers {
-		running.Go(func() { p.run(ctx) })
-	}
-	running.Go(func() { c.watch(ctx) })
-	running.Go(func() { c.persist(ctx) })
+	c.running.Go(func() { c.watch(ctx) })
+	c.running.Go(func() { c.persist(ctx) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -124,7 +160,7 @@ func (c *Cosigner) Run(ctx context.Context) error {
 		case <-c.wake:
 		case <-timer.C:
 		}
-		next, err := c.step()
+		next, err := c.step(ctx)
 		if err != nil {
 			return err
 		}
@@ -191,13 +227,20 @@ func (c *Cosigner) refuse(err error) {
 }
 
 // step does what is due and returns when to look again.
-func (c *Cosigner) step() (time.Duration, error) {
+func (c *Cosigner) step(ctx context.Context) (time.Duration, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	size := c.cfg.Log.Size()
+	if c.cfg.Learn != nil { // after the size was read: the chain is then as far at least
+		if err := c.cfg.Learn(); err != nil {
+			return 0, err
+		}
+	}
 	if err := c.settleAhead(size); err != nil {
 		return 0, err
 	}
+	c.meet(ctx)
+	size = c.limit(size)
 	want, err := c.compare(size)
 	if err != nil {
 		return 0, err
@@ -206,7 +249,7 @@ func (c *Cosigner) step() (time.Duration, error) {
 		c.grownAt = c.cfg.Now()
 	}
 	due := c.due(size)
-	if due <= 0 && size > 0 && c.ready() {
+	if due <= 0 && size > 0 && c.ready() && c.seated(size) {
 		want = append(want, size)
 		c.name(size)
 		due = c.due(size)
@@ -220,11 +263,29 @@ func (c *Cosigner) step() (time.Duration, error) {
 	if err := c.tally(size); err != nil {
 		return 0, err
 	}
-	return max(due, time.Millisecond), c.cry()
+	return min(max(due, time.Millisecond), observe), c.cry()
+}
+
+// limit is how far this node cosigns: to the end of its log, but not past a
+// hand-off before enough of both panels made it final.
+func (c *Cosigner) limit(size uint64) uint64 {
+	if next, ok := c.cfg.Chain.Next(c.cfg.Final.Newest().Size); ok {
+		return min(size, next)
+	}
+	return size
+}
+
+// seated reports whether this node's cosignature counts at a size.
+func (c *Cosigner) seated(size uint64) bool {
+	p := c.cfg.Chain.At(size)
+	return slices.ContainsFunc(c.cfg.Keys, func(k Key) bool { return p.Has(spec.Seat{Org: c.cfg.Org, Key: k.public()}) })
 }
 
 // ready reports whether this node may cosign yet.
 func (c *Cosigner) ready() bool {
+	if c.cfg.Covered != nil && c.cfg.Final.Newest().Size < c.cfg.Covered() {
+		return false
+	}
 	return c.refused == nil && (len(c.waiting) == 0 || c.cfg.Now().Sub(c.started) >= greet)
 }
 
@@ -243,6 +304,12 @@ func (c *Cosigner) due(size uint64) time.Duration {
 			at = grown
 		}
 	}
+	if at.After(now) && patience == 0 && c.cfg.Wanted != nil && now.Sub(c.namedAt) >= time.Second && c.cfg.Wanted() {
+		at = now
+	}
+	if !c.seated(size) {
+		return observe
+	}
 	if !c.ready() {
 		return 50 * time.Millisecond
 	}
@@ -251,7 +318,7 @@ func (c *Cosigner) due(size uint64) time.Duration {
 
 // rank is 0 on the leader and counts the sequencers by id behind it.
 func (c *Cosigner) rank() int {
-	orgs := c.cfg.Panel.Orgs()
+	orgs := c.cfg.Chain.At(c.limit(c.cfg.Log.Size())).Orgs()
 	self, leader := slices.Index(orgs, c.cfg.Org), slices.Index(orgs, c.cfg.Leader())
 	if leader < 0 {
 		return self + 1
@@ -271,14 +338,32 @@ func (c *Cosigner) name(size uint64) {
 	}
 }
 
-// cosign cosigns sizes in ascending order: notes the last durably, then sends all.
-// Nothing leaves that is not consistent with what this node cosigned before.
+// cosign cosigns sizes in ascending order with every key that has a seat there.
 func (c *Cosigner) cosign(sizes []uint64) error {
-	mark := c.cfg.Store.Mark()
+	for i := range c.cfg.Keys {
+		k := &c.cfg.Keys[i]
+		seat := spec.Seat{Org: c.cfg.Org, Key: k.public()}
+		var of []uint64
+		for _, s := range sizes {
+			if c.cfg.Chain.At(s).Has(seat) {
+				of = append(of, s)
+			}
+		}
+		if err := c.cosignWith(k, of); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cosignWith notes the last size durably in the store of a key, then sends all.
+// Nothing leaves that is not consistent with what the key cosigned before.
+func (c *Cosigner) cosignWith(k *Key, sizes []uint64) error {
+	mark := k.Store.Mark()
 	for len(sizes) > 0 && sizes[0] < mark.Size {
 		sizes = sizes[1:] // this node is past it, or its log is still behind its mark
 	}
-	if len(sizes) == 0 {
+	if len(sizes) == 0 || c.refused != nil {
 		return nil
 	}
 	roots := make([]spec.Hash, len(sizes))
@@ -294,18 +379,18 @@ func (c *Cosigner) cosign(sizes []uint64) error {
 		}
 		roots[i], before = root, Mark{Size: s, Root: root}
 	}
-	if err := c.cfg.Store.Advance(mark, before); err != nil {
+	if err := k.Store.Advance(mark, before); err != nil {
 		c.refuse(err)
 		return nil
 	}
 	now := uint64(c.cfg.Now().Unix())
 	for i, s := range sizes {
-		cp := tlog.Checkpoint{Origin: c.cfg.Panel.Origin, Size: s, Root: roots[i]}
-		sig := tlog.Cosign(cp, c.cfg.Org, c.cfg.Key, now)
-		c.mine = claim{Size: s, Root: roots[i], Time: now, Sig: sig.Sig}
-		c.put(c.cfg.Org, c.mine)
+		cp := tlog.Checkpoint{Origin: c.cfg.Chain.Origin, Size: s, Root: roots[i]}
+		sig := tlog.Cosign(cp, c.cfg.Org, k.Private, now)
+		mine := claim{Size: s, Root: roots[i], Key: sig.Key, Time: now, Sig: sig.Sig}
+		c.put(c.cfg.Org, mine)
 		for _, p := range c.peers {
-			p.queue(c.mine)
+			p.queue(mine)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@
 package cosign
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/tocsin-db/tocsin/spec"
@@ -39,7 +40,7 @@ func ParseEvidence(data []byte) (*Evidence, error) {
 
 // Verify returns the organisations that cosigned the other history and the size
 // of it, or BAD_PROOF when the evidence shows nothing.
-func (e *Evidence) Verify(p *tlog.Panel) (accused []string, size uint64, err error) {
+func (e *Evidence) Verify(p *tlog.Chain) (accused []string, size uint64, err error) {
 	other, err := p.Open(e.Conflict)
 	if err != nil {
 		return nil, 0, err
@@ -74,13 +75,13 @@ func (c *Cosigner) conflict(org string, cl claim, root spec.Hash) {
 	}
 	c.cfg.Logger.Error("a sequencer cosigned another history", "organisation", org, "size", cl.Size, "root", cl.Root.String(), "own root", root.String())
 	c.conflicts[org] = conflict{claim: cl}
-	same := 0
-	for _, x := range c.conflicts {
+	same := &tlog.Signed{Checkpoint: cl.checkpoint(c.cfg.Chain.Origin)}
+	for other, x := range c.conflicts {
 		if x.Size == cl.Size && x.Root == cl.Root {
-			same++
+			same.Cosignatures = append(same.Cosignatures, x.cosignature(other))
 		}
 	}
-	if same >= c.cfg.Panel.K {
+	if c.cfg.Chain.Final(same) {
 		c.refuse(spec.Errorf(spec.CodeForked, "this node's log differs from the final one at size %d", cl.Size))
 	}
 }
@@ -111,9 +112,9 @@ func (c *Cosigner) late(org string, cl claim) error {
 // cry makes evidence of the conflicts that the final log covers. Caller holds mu.
 func (c *Cosigner) cry() error {
 	final := c.cfg.Final.Signed()
-	for _, org := range c.cfg.Panel.Orgs() {
-		x, ok := c.conflicts[org]
-		if !ok || x.told || final == nil || final.Size < x.Size || c.cfg.Alarm == nil {
+	for _, org := range slices.Sorted(maps.Keys(c.conflicts)) {
+		x := c.conflicts[org]
+		if x.told || final == nil || final.Size < x.Size || c.cfg.Alarm == nil {
 			continue
 		}
 		e, err := c.evidence(org, x.claim, final)
@@ -134,13 +135,13 @@ func (c *Cosigner) evidence(org string, cl claim, final *tlog.Signed) (*Evidence
 			sigs = append(sigs, x.cosignature(other))
 		}
 	}
-	slices.SortFunc(sigs, byOrg)
-	note, err := c.cfg.Panel.Note(&tlog.Signed{Checkpoint: cl.checkpoint(c.cfg.Panel.Origin), Cosignatures: sigs})
+	slices.SortFunc(sigs, tlog.Order)
+	note, err := c.cfg.Chain.Note(&tlog.Signed{Checkpoint: cl.checkpoint(c.cfg.Chain.Origin), Cosignatures: sigs})
 	if err != nil {
 		return nil, err
 	}
 	e := &Evidence{Conflict: note}
-	if e.Final, err = c.cfg.Panel.Note(final); err != nil {
+	if e.Final, err = c.cfg.Chain.Note(final); err != nil {
 		return nil, err
 	}
 	if e.Root, err = tlog.Root(c.cfg.Log, cl.Size); err != nil {

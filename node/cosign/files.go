@@ -24,10 +24,12 @@ type Files struct {
 	Final *Keeper
 	// Witnessed adds the cosignatures of witnesses to a note; or nil.
 	Witnessed func(note []byte) []byte
+	Chain     *tlog.Chain
 }
 
 // Get returns the file at path, or NOT_FOUND. Beside the files of the layout it
-// knows consistency/<old>/<size>: the hashes of the proof one after the other.
+// knows consistency/<old>/<size>, the hashes of the proof one after the other, and
+// handoff/<number>, the link by which a panel took over.
 func (f *Files) Get(path string) ([]byte, error) {
 	final := f.Final.Newest()
 	final.Size = min(final.Size, f.Log.Size())
@@ -42,6 +44,9 @@ func (f *Files) Get(path string) ([]byte, error) {
 	}
 	if rest, ok := strings.CutPrefix(path, "consistency/"); ok {
 		return f.consistency(rest, final.Size)
+	}
+	if rest, ok := strings.CutPrefix(path, handOffs); ok {
+		return f.link(rest)
 	}
 	t, err := tlog.ParseTilePath(path)
 	if err != nil {
@@ -69,6 +74,19 @@ func (f *Files) bundle(t tlog.Tile) ([]byte, error) {
 		leaves = append(leaves, more...)
 	}
 	return tlog.Bundle(leaves[:t.Width]), nil
+}
+
+// link is how a panel took over.
+func (f *Files) link(name string) ([]byte, error) {
+	number, err := strconv.ParseUint(name, 10, 32)
+	if err != nil || HandOffPath(number) != handOffs+name {
+		return nil, spec.Errorf(spec.CodeMalformed, "not the number of a panel")
+	}
+	l, ok := f.Chain.Link(number)
+	if !ok {
+		return nil, spec.Errorf(spec.CodeNotFound, "how panel %d took over is not known here", number)
+	}
+	return l.Encode()
 }
 
 func (f *Files) consistency(path string, final uint64) ([]byte, error) {

@@ -20,7 +20,7 @@ import (
 // log and proves it with a stock client.
 func TestAnAuditorReadsTheLogOverHTTP(t *testing.T) {
 	s := newKeptLog(t, 600)
-	final, err := s.panel.OpenFinal(s.note(s.log, 515, 3, 1))
+	final, err := s.chain.OpenFinal(s.note(s.log, 515, 3, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestAnAuditorReadsTheLogOverHTTP(t *testing.T) {
 		return r.StatusCode, b
 	}
 	_, note := get("checkpoint")
-	c, err := s.panel.OpenFinal(note)
+	c, err := s.chain.OpenFinal(note)
 	if err != nil || c.Size != 515 {
 		t.Fatalf("the checkpoint: %+v, %v", c, err)
 	}

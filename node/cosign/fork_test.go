@@ -168,13 +168,13 @@ func (s *sim) claim(from int, log *memoryLog, size uint64, to ...*simNode) {
 		s.t.Fatal(err)
 	}
 	now := uint64(time.Now().Unix())
-	sig := tlog.Cosign(tlog.Checkpoint{Origin: simOrigin, Size: size, Root: root}, s.orgs[from].ID, s.keys[from], now)
-	req, err := spec.Encode(&request{Claims: []claim{{Size: size, Root: root, Time: now, Sig: sig.Sig}}})
+	sig := tlog.Cosign(tlog.Checkpoint{Origin: simOrigin, Size: size, Root: root}, s.seats[from].Org, s.keys[from], now)
+	req, err := spec.Encode(&request{Claims: []claim{{Size: size, Root: root, Key: sig.Key, Time: now, Sig: sig.Sig}}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	for _, n := range to {
-		if _, err := n.Receive(s.orgs[from].ID, req); err != nil {
+		if _, err := n.Receive(s.seats[from].Org, req); err != nil {
 			s.t.Fatal(err)
 		}
 	}
@@ -190,11 +190,11 @@ func (s *sim) checkEvidence(e *Evidence, org string, size uint64) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	accused, at, err := read.Verify(s.panel)
+	accused, at, err := read.Verify(s.chain)
 	if err != nil || !slices.Equal(accused, []string{org}) || at != size {
 		s.t.Fatalf("the evidence accuses %v at %d, %v", accused, at, err)
 	}
-	archive := Archive{Dir: s.t.TempDir(), Panel: s.panel}
+	archive := Archive{Dir: s.t.TempDir(), Chain: s.chain}
 	if _, fresh, err := archive.Keep(read); err != nil || !fresh {
 		s.t.Fatalf("the evidence is not kept: %v", err)
 	}
@@ -232,11 +232,11 @@ func TestEvidenceOfOneHistoryShowsNothing(t *testing.T) {
 		s.wait(time.Second)
 		f := s.nodes[0].final.Newest()
 		e := &Evidence{Conflict: f.Note, Final: f.Note, Root: f.Root}
-		if accused, _, err := e.Verify(s.panel); spec.CodeOf(err) != spec.CodeProof {
+		if accused, _, err := e.Verify(s.chain); spec.CodeOf(err) != spec.CodeProof {
 			t.Fatalf("accuses %v, %v", accused, err)
 		}
 		e.Root = spec.Hash{1}
-		if accused, _, err := e.Verify(s.panel); spec.CodeOf(err) != spec.CodeProof {
+		if accused, _, err := e.Verify(s.chain); spec.CodeOf(err) != spec.CodeProof {
 			t.Fatalf("with a root of its own it accuses %v, %v", accused, err)
 		}
 	})

@@ -23,7 +23,7 @@ type Final struct {
 // A Keeper holds the newest final checkpoint, which never goes back, and keeps it
 // over restarts.
 type Keeper struct {
-	panel *tlog.Panel
+	chain *tlog.Chain
 
 	mu      sync.Mutex
 	reg     *register
@@ -34,16 +34,16 @@ type Keeper struct {
 }
 
 // OpenKeeper opens the keeper at path, creating it when there is none.
-func OpenKeeper(path string, panel *tlog.Panel) (*Keeper, error) {
+func OpenKeeper(path string, chain *tlog.Chain) (*Keeper, error) {
 	reg, note, err := openOrCreate(path, tlog.MaxNote)
 	if err != nil {
 		return nil, fmt.Errorf("opening the newest final checkpoint: %w", err)
 	}
-	k := &Keeper{panel: panel, reg: reg, final: Final{Root: spec.EmptyRoot}, changed: make(chan struct{}), stored: note}
+	k := &Keeper{chain: chain, reg: reg, final: Final{Root: spec.EmptyRoot}, changed: make(chan struct{}), stored: note}
 	if len(note) == 0 {
 		return k, nil
 	}
-	s, err := panel.OpenFinal(note)
+	s, err := chain.OpenFinal(note)
 	if err != nil {
 		reg.close()
 		return nil, spec.Errorf(spec.CodeCorrupt, "the newest final checkpoint in the data directory is not one: %w", err)
@@ -54,7 +54,7 @@ func OpenKeeper(path string, panel *tlog.Panel) (*Keeper, error) {
 
 func (k *Keeper) set(s *tlog.Signed, note []byte) {
 	k.signed = s
-	k.final = Final{Size: s.Size, Root: s.Root, Time: time.Unix(int64(k.panel.Time(s)), 0), Note: note}
+	k.final = Final{Size: s.Size, Root: s.Root, Time: time.Unix(int64(k.chain.Time(s)), 0), Note: note}
 	close(k.changed)
 	k.changed = make(chan struct{})
 }
@@ -77,17 +77,17 @@ func (k *Keeper) Signed() *tlog.Signed {
 // newest one, or of the same size and later. Of the same size with another root is
 // FORKED.
 func (k *Keeper) Advance(s *tlog.Signed) error {
-	if !k.panel.Final(s) {
+	if !k.chain.Final(s) {
 		return spec.Errorf(spec.CodeNotFinal, "a checkpoint without enough cosignatures is not final")
 	}
-	at := int64(k.panel.Time(s))
+	at := int64(k.chain.Time(s))
 	k.mu.Lock()
 	known := s.Size < k.final.Size || s.Size == k.final.Size && s.Root == k.final.Root && at <= k.final.Time.Unix()
 	k.mu.Unlock()
 	if known {
 		return nil
 	}
-	note, err := k.panel.Note(s)
+	note, err := k.chain.Note(s)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 // A kept log has a panel of four, and a keeper of what is final in it.
 type keptLog struct {
 	t     *testing.T
-	panel *tlog.Panel
+	chain *tlog.Chain
 	keys  []ed25519.PrivateKey
 	log   *memoryLog
 	keep  *Keeper
@@ -26,14 +26,14 @@ type keptLog struct {
 func newKeptLog(t *testing.T, leaves int) *keptLog {
 	t.Helper()
 	s := &keptLog{t: t, log: newMemoryLog(), path: filepath.Join(t.TempDir(), "final", "checkpoint")}
-	var orgs []spec.Organisation
+	of := &spec.Panel{K: 3}
 	for i := range 4 {
 		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i + 1)}, ed25519.SeedSize))
 		s.keys = append(s.keys, key)
-		orgs = append(orgs, spec.Organisation{ID: fmt.Sprintf("org-%d", i), Role: spec.RoleMember, CosignKey: spec.PublicKey(key.Public().(ed25519.PublicKey))})
+		of.Seats = append(of.Seats, spec.Seat{Org: fmt.Sprintf("org-%d", i), Key: spec.PublicKey(key.Public().(ed25519.PublicKey))})
 	}
 	var err error
-	if s.panel, err = tlog.NewPanel(simOrigin, orgs); err != nil {
+	if s.chain, err = tlog.ChainFrom(simOrigin, of); err != nil {
 		t.Fatal(err)
 	}
 	for i := range leaves {
@@ -46,7 +46,7 @@ func newKeptLog(t *testing.T, leaves int) *keptLog {
 
 func (s *keptLog) open() {
 	var err error
-	if s.keep, err = OpenKeeper(s.path, s.panel); err != nil {
+	if s.keep, err = OpenKeeper(s.path, s.chain); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -68,7 +68,7 @@ func (s *keptLog) signed(log *memoryLog, size uint64, n int, unix uint64) *tlog.
 // note is the same as a signed note.
 func (s *keptLog) note(log *memoryLog, size uint64, n int, unix uint64) []byte {
 	s.t.Helper()
-	b, err := s.panel.Note(s.signed(log, size, n, unix))
+	b, err := s.chain.Note(s.signed(log, size, n, unix))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -3,7 +3,6 @@
 package cosign
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/tocsin-db/tocsin/spec"
@@ -14,20 +13,15 @@ import (
 const maxPages = 1024
 
 // Receive takes a request of another sequencer and returns the answer. It may be
-// called by many goroutines. An error is the sender's fault.
+// called by many goroutines. An error is the sender's fault, or BUSY: this node is
+// too far behind to tell whose cosignatures count.
 func (c *Cosigner) Receive(org string, data []byte) ([]byte, error) {
 	r, err := parseRequest(data)
 	if err != nil {
 		return nil, err
 	}
-	if c.peers[org] == nil {
-		return nil, spec.Errorf(spec.CodeDenied, "%q is not a sequencer", org)
-	}
-	for i := range r.Claims {
-		sig := r.Claims[i].cosignature(org)
-		if !c.cfg.Panel.Verify(r.Claims[i].checkpoint(c.cfg.Panel.Origin), &sig) {
-			return nil, spec.Errorf(spec.CodeCheckpoint, "a cosignature does not hold")
-		}
+	if err := c.verify(org, r.Claims); err != nil {
+		return nil, err
 	}
 	c.mu.Lock()
 	final := c.cfg.Final.Newest()
@@ -46,14 +40,42 @@ func (c *Cosigner) Receive(org string, data []byte) ([]byte, error) {
 	return nil, nil
 }
 
+// verify checks claims. One without a seat that this node knows of is refused if
+// its log reaches that far, else the sender is to try again.
+func (c *Cosigner) verify(org string, claims []claim) error {
+	have := c.cfg.Log.Size()
+	for i := range claims {
+		cl := &claims[i]
+		sig := cl.cosignature(org)
+		switch p := c.cfg.Chain.At(cl.Size); {
+		case p.Verify(cl.checkpoint(c.cfg.Chain.Origin), &sig):
+		case p.Has(spec.Seat{Org: org, Key: cl.Key}):
+			return spec.Errorf(spec.CodeCheckpoint, "a cosignature does not hold")
+		case cl.Size > have:
+			return spec.Errorf(spec.CodeBusy, "this node's log ends at %d", have)
+		default:
+			return spec.Errorf(spec.CodeDenied, "%q is not a sequencer at size %d", org, cl.Size)
+		}
+	}
+	return nil
+}
+
+// counts reports whether this node's cosignatures count now.
+func (c *Cosigner) counts() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seated(c.limit(c.cfg.Log.Size()))
+}
+
 // put notes a claim. Caller holds mu.
 func (c *Cosigner) put(org string, cl claim) {
 	p := c.pages[cl.Size]
 	if p == nil {
-		p = &page{claims: map[string]claim{}}
+		p = &page{claims: map[spec.Seat]claim{}}
 		c.pages[cl.Size] = p
 	}
-	have, ok := p.claims[org]
+	seat := spec.Seat{Org: org, Key: cl.Key}
+	have, ok := p.claims[seat]
 	if ok && (have.Root != cl.Root || have.Time >= cl.Time) {
 		if have.Root != cl.Root {
 			c.twice(org, have, cl)
@@ -67,7 +89,7 @@ func (c *Cosigner) put(org string, cl claim) {
 		}
 		c.held[org]++
 	}
-	p.claims[org] = cl
+	p.claims[seat] = cl
 	p.asked = p.asked || org != c.cfg.Org
 }
 
@@ -95,15 +117,15 @@ func (c *Cosigner) compare(size uint64) (want []uint64, err error) {
 			return nil, err
 		}
 		newest := uint64(0)
-		for _, org := range p.orgs() {
-			cl := p.claims[org]
+		for _, seat := range p.seats() {
+			cl := p.claims[seat]
 			if cl.Root != root {
-				c.conflict(org, cl, root)
-				delete(p.claims, org)
-				c.held[org]--
+				c.conflict(seat.Org, cl, root)
+				delete(p.claims, seat)
+				c.held[seat.Org]--
 				continue
 			}
-			if org != c.cfg.Org {
+			if seat.Org != c.cfg.Org {
 				newest = max(newest, cl.Time)
 			}
 		}
@@ -116,7 +138,7 @@ func (c *Cosigner) compare(size uint64) (want []uint64, err error) {
 			continue
 		}
 		c.name(s)
-		if mine, ok := p.claims[c.cfg.Org]; !ok || newest >= mine.Time+renew {
+		if mine, ok := p.mine(c.cfg.Org); !ok || newest >= mine+renew {
 			want = append(want, s)
 		}
 	}
@@ -139,13 +161,25 @@ func (c *Cosigner) sizes() []uint64 {
 	return out
 }
 
-func (p *page) orgs() []string {
-	out := make([]string, 0, len(p.claims))
-	for org := range p.claims {
-		out = append(out, org)
+func (p *page) seats() []spec.Seat {
+	out := make([]spec.Seat, 0, len(p.claims))
+	for seat := range p.claims {
+		out = append(out, seat)
 	}
-	slices.Sort(out)
+	slices.SortFunc(out, func(a, b spec.Seat) int {
+		return tlog.Order(tlog.Cosignature{Org: a.Org, Key: a.Key}, tlog.Cosignature{Org: b.Org, Key: b.Key})
+	})
 	return out
+}
+
+// mine is when this node cosigned last, if it did.
+func (p *page) mine(org string) (at uint64, ok bool) {
+	for seat, cl := range p.claims {
+		if seat.Org == org {
+			at, ok = max(at, cl.Time), true
+		}
+	}
+	return at, ok
 }
 
 // tally makes sizes final that enough sequencers cosigned and this node
@@ -153,21 +187,27 @@ func (p *page) orgs() []string {
 func (c *Cosigner) tally(size uint64) error {
 	for _, s := range c.sizes() {
 		p := c.pages[s]
-		if s > size || len(p.claims) < c.cfg.Panel.K {
+		if s > size {
 			continue
 		}
 		root, err := tlog.Root(c.cfg.Log, s)
 		if err != nil {
 			return err
 		}
-		signed := &tlog.Signed{Checkpoint: tlog.Checkpoint{Origin: c.cfg.Panel.Origin, Size: s, Root: root}}
-		for _, org := range p.orgs() {
-			if cl := p.claims[org]; cl.Root == root {
-				signed.Cosignatures = append(signed.Cosignatures, cl.cosignature(org))
+		signed := &tlog.Signed{Checkpoint: tlog.Checkpoint{Origin: c.cfg.Chain.Origin, Size: s, Root: root}}
+		at := c.cfg.Chain.At(s)
+		for _, seat := range p.seats() {
+			if cl := p.claims[seat]; cl.Root == root && at.Has(seat) {
+				signed.Cosignatures = append(signed.Cosignatures, cl.cosignature(seat.Org))
 			}
 		}
-		if !c.cfg.Panel.Final(signed) {
+		if !at.Final(signed) {
 			continue
+		}
+		if s > c.cfg.Final.Newest().Size { // who sees that it is final may ask for it
+			if err := c.handOff(signed); err != nil {
+				return err
+			}
 		}
 		if err := c.cfg.Final.Advance(signed); err != nil {
 			return err
@@ -176,12 +216,38 @@ func (c *Cosigner) tally(size uint64) error {
 	final := c.cfg.Final.Newest().Size
 	for _, s := range c.sizes() {
 		if s < final {
-			for org := range c.pages[s].claims {
-				c.held[org]--
+			for seat := range c.pages[s].claims {
+				c.held[seat.Org]--
 			}
 			delete(c.pages, s)
 		}
 	}
+	return nil
+}
+
+// handOff makes the proof that a panel took over, when a checkpoint that became
+// final is where it did.
+func (c *Cosigner) handOff(s *tlog.Signed) error {
+	number, recovered, ok := c.cfg.Chain.TurnAt(s.Size)
+	if !ok {
+		return nil
+	}
+	c.poke() // what waited for it can be named
+	if _, known := c.cfg.Chain.Link(number); known || recovered || c.cfg.HandOff == nil {
+		return nil
+	}
+	leaves, err := c.cfg.Log.Leaves(s.Size-2, 1)
+	if err != nil || len(leaves) == 0 {
+		return err
+	}
+	l, err := tlog.NewLink(c.cfg.Chain, c.cfg.Log, leaves[0], s, nil)
+	if err != nil {
+		return err
+	}
+	if err := c.cfg.Chain.Add(l); err != nil {
+		return err
+	}
+	c.cfg.HandOff(number, l)
 	return nil
 }
 
@@ -194,7 +260,10 @@ func (c *Cosigner) greeted(org string, note []byte) {
 	if len(note) == 0 {
 		return
 	}
-	s, err := c.cfg.Panel.OpenFinal(note)
+	s, err := c.cfg.Chain.OpenFinal(note)
+	if spec.CodeOf(err) == spec.CodeNotFinal {
+		return // a panel took over that this node, being behind, does not know
+	}
 	if err != nil {
 		c.cfg.Logger.Warn("a sequencer sent what is not a final checkpoint", "organisation", org, "error", err)
 		return
@@ -211,11 +280,14 @@ func (c *Cosigner) checkOwn(s *tlog.Signed) {
 	if c.refused != nil {
 		return
 	}
-	mark := c.cfg.Store.Mark()
-	own := slices.ContainsFunc(s.Cosignatures, func(x tlog.Cosignature) bool { return x.Org == c.cfg.Org })
-	if own && (s.Size > mark.Size || s.Size == mark.Size && s.Root != mark.Root) {
-		c.refuse(spec.Errorf(spec.CodeForked,
-			"this node cosigned size %d, but its store of cosigned checkpoints ends at %d: it was restored from an old copy, or its key is used elsewhere", s.Size, mark.Size))
+	for i := range c.cfg.Keys {
+		k := &c.cfg.Keys[i]
+		mark, key := k.Store.Mark(), k.public()
+		own := slices.ContainsFunc(s.Cosignatures, func(x tlog.Cosignature) bool { return x.Org == c.cfg.Org && x.Key == key })
+		if own && (s.Size > mark.Size || s.Size == mark.Size && s.Root != mark.Root) {
+			c.refuse(spec.Errorf(spec.CodeForked,
+				"this node cosigned size %d, but its store of cosigned checkpoints ends at %d: it was restored from an old copy, or its key is used elsewhere", s.Size, mark.Size))
+		}
 	}
 }
 
@@ -237,6 +309,3 @@ func (c *Cosigner) settleAhead(size uint64) error {
 	}
 	return c.cfg.Final.Advance(s)
 }
-
-// byOrg orders cosignatures.
-func byOrg(a, b tlog.Cosignature) int { return cmp.Compare(a.Org, b.Org) }

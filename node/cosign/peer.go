@@ -18,6 +18,8 @@ type peer struct {
 	mu   sync.Mutex
 	todo []claim // ascending, the newest maxClaims
 	wake chan struct{}
+	// leave ends it.
+	leave context.CancelFunc
 }
 
 func newPeer(c *Cosigner, org string) *peer {
@@ -71,7 +73,11 @@ func (p *peer) run(ctx context.Context) {
 			continue
 		}
 		pause = firstPause
-		p.rest(ctx, idle, p.wake)
+		long := idle
+		if !p.c.counts() {
+			long = observe
+		}
+		p.rest(ctx, long, p.wake)
 	}
 }
 

@@ -81,9 +81,10 @@ func (l *memoryLog) Leaves(from uint64, _ int) ([][]byte, error) {
 // A sim is a consortium of sequencers whose requests take a millisecond.
 type sim struct {
 	t      *testing.T
-	orgs   []spec.Organisation
+	seats  []spec.Seat
+	of     *spec.Panel // that founds the log
 	keys   []ed25519.PrivateKey
-	panel  *tlog.Panel
+	chain  *tlog.Chain
 	nodes  []*simNode
 	leader string
 	mu     sync.Mutex
@@ -99,6 +100,9 @@ type simNode struct {
 	log    *memoryLog
 	store  *Store
 	final  *Keeper
+	chain  *tlog.Chain
+	handed int   // links that were made
+	more   []Key // beside that of its number
 	alarms []*Evidence
 	stop   func()
 }
@@ -111,17 +115,23 @@ func newSim(t *testing.T, n int) *sim {
 	for i := range n {
 		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i + 1)}, ed25519.SeedSize))
 		s.keys = append(s.keys, key)
-		s.orgs = append(s.orgs, spec.Organisation{ID: fmt.Sprintf("org-%d", i), Role: spec.RoleMember, CosignKey: spec.PublicKey(key.Public().(ed25519.PublicKey))})
+		s.seats = append(s.seats, spec.Seat{Org: fmt.Sprintf("org-%d", i), Key: spec.PublicKey(key.Public().(ed25519.PublicKey))})
 	}
-	var err error
-	if s.panel, err = tlog.NewPanel(simOrigin, s.orgs); err != nil {
-		t.Fatal(err)
-	}
+	s.of = &spec.Panel{K: uint64(tlog.Quorum(n)), Seats: s.seats}
+	s.chain = s.newChain()
 	for i := range n {
 		node := &simNode{sim: s, i: i, dir: t.TempDir(), log: newMemoryLog()}
 		s.nodes = append(s.nodes, node)
 	}
 	return s
+}
+
+func (s *sim) newChain() *tlog.Chain {
+	c, err := tlog.ChainFrom(simOrigin, s.of)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
 }
 
 func (s *sim) start() {
@@ -134,15 +144,19 @@ func (s *sim) start() {
 func (n *simNode) start(first bool) {
 	t := n.sim.t
 	t.Helper()
-	store, refused := OpenStore(filepath.Join(n.dir, "cosigned", "mark"), n.sim.orgs[n.i].CosignKey, first)
-	final, err := OpenKeeper(filepath.Join(n.dir, "final", "checkpoint"), n.sim.panel)
+	store, refused := OpenStore(filepath.Join(n.dir, "cosigned", "mark"), n.sim.seats[n.i].Key, first)
+	if n.chain == nil {
+		n.chain = n.sim.newChain()
+	}
+	final, err := OpenKeeper(filepath.Join(n.dir, "final", "checkpoint"), n.chain)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n.store, n.final = store, final
 	n.Cosigner = New(Config{
-		Panel: n.sim.panel, Org: n.sim.orgs[n.i].ID, Key: n.sim.keys[n.i], Log: n.log, Store: store, Refused: refused, Final: final,
-		Now: time.Now, Logger: slog.New(slog.DiscardHandler), Leader: func() string { return n.sim.leader },
+		Chain: n.chain, Org: n.sim.seats[n.i].Org, Keys: n.with(store), Log: n.log, Refused: refused, Final: final, Learn: n.learn,
+		HandOff: func(uint64, *tlog.Link) { n.handed++ },
+		Now:     time.Now, Logger: slog.New(slog.DiscardHandler), Leader: func() string { return n.sim.leader },
 		Send:  func(ctx context.Context, org string, req []byte) ([]byte, error) { return n.sim.send(n.i, org, req) },
 		Alarm: func(e *Evidence) { n.alarms = append(n.alarms, e) },
 	})
@@ -164,18 +178,44 @@ func (n *simNode) start(first bool) {
 	}
 }
 
+// with is the node's keys, none when its store may not be used.
+func (n *simNode) with(store *Store) []Key {
+	if store == nil {
+		return nil
+	}
+	return append([]Key{{n.sim.keys[n.i], store}}, n.more...)
+}
+
+// learn reads the panels in the log, as a node reads them from its state.
+func (n *simNode) learn() error {
+	n.log.mu.Lock()
+	defer n.log.mu.Unlock()
+	for i, b := range n.log.leaves {
+		if b[0] == 0x84 {
+			l, err := spec.ParseLeaf(b)
+			if err != nil {
+				return err
+			}
+			if err := n.chain.Grow(l.Panel, uint64(i)+2, false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (s *sim) send(from int, org string, req []byte) ([]byte, error) {
 	<-time.After(time.Millisecond)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, n := range s.nodes {
-		if s.orgs[i].ID != org {
+		if s.seats[i].Org != org {
 			continue
 		}
 		if s.cut[[2]int{from, i}] || n.Cosigner == nil {
 			return nil, errors.New("unreachable")
 		}
-		return n.Receive(s.orgs[from].ID, req)
+		return n.Receive(s.seats[from].Org, req)
 	}
 	return nil, errors.New("unknown")
 }
@@ -208,7 +248,7 @@ func (s *sim) finals(want ...uint64) {
 			s.t.Errorf("node %d: size %d is final, not %d", i, f.Size, w)
 		}
 		if f.Size > 0 {
-			if _, err := s.panel.OpenFinal(f.Note); err != nil {
+			if _, err := s.nodes[i].chain.OpenFinal(f.Note); err != nil {
 				s.t.Errorf("node %d: %v", i, err)
 			}
 		}
@@ -216,12 +256,16 @@ func (s *sim) finals(want ...uint64) {
 }
 
 func simulate(t *testing.T, n int, fn func(s *sim)) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSim(t, n)
+	simulate0(t, n, func(s *sim) {
 		s.start()
 		defer s.stop()
 		fn(s)
 	})
+}
+
+// simulate0 leaves starting to the test.
+func simulate0(t *testing.T, n int, fn func(s *sim)) {
+	synctest.Test(t, func(t *testing.T) { fn(newSim(t, n)) })
 }
 
 func TestWhatAllApplyBecomesFinalInMilliseconds(t *testing.T) {

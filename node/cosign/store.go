@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"sync"
 
 	"github.com/tocsin-db/tocsin/spec"
@@ -36,6 +37,20 @@ type storeWire struct {
 }
 
 const maxStore = 256
+
+// StorePath is where a node keeps the mark of a cosign key.
+func StorePath(dir string, key spec.PublicKey) string {
+	return filepath.Join(dir, "cosigned", key.ID().String())
+}
+
+// CreateStore makes the store of a key that was just made.
+func CreateStore(dir string, key spec.PublicKey) error {
+	s, err := OpenStore(StorePath(dir, key), key, true)
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
 
 // OpenStore opens the store at path. It is created only when first says that this
 // node has never run before; that it is missing otherwise is CORRUPT.

@@ -33,7 +33,8 @@ type claim struct {
 	_    struct{} `cbor:",toarray"`
 	Size uint64
 	Root spec.Hash
-	Time uint64 // Unix seconds
+	Key  spec.PublicKey // that cosigned
+	Time uint64         // Unix seconds
 	Sig  [ed25519.SignatureSize]byte
 }
 
@@ -42,7 +43,7 @@ func (c *claim) checkpoint(origin string) tlog.Checkpoint {
 }
 
 func (c *claim) cosignature(org string) tlog.Cosignature {
-	return tlog.Cosignature{Org: org, Time: c.Time, Sig: c.Sig}
+	return tlog.Cosignature{Org: org, Key: c.Key, Time: c.Time, Sig: c.Sig}
 }
 
 func parseRequest(data []byte) (*request, error) {

@@ -20,6 +20,7 @@ const maxAddresses = 32
 // without a peer id; they are hints, never signed.
 type Card struct {
 	spec.Organisation
+	Proofs    []spec.Proof // that the three keys are held
 	Addresses []string
 }
 
@@ -29,10 +30,11 @@ type cardJSON struct {
 	Role         string   `json:"role"`
 	Jurisdiction string   `json:"jurisdiction"`
 	Keys         keysJSON `json:"keys"`
+	Proofs       keysJSON `json:"proofs"`
 	Addresses    []string `json:"addresses"`
 }
 
-// keysJSON holds public keys in base64.
+// keysJSON holds public keys, or signatures by them, in base64.
 type keysJSON struct {
 	Op     []byte `json:"op"`
 	Cosign []byte `json:"cosign"`
@@ -42,11 +44,15 @@ type keysJSON struct {
 // MarshalJSON implements json.Marshaler.
 func (c Card) MarshalJSON() ([]byte, error) {
 	o := c.Organisation
-	return json.Marshal(cardJSON{
+	j := cardJSON{
 		ID: o.ID, Name: o.Name, Role: o.Role, Jurisdiction: o.Jurisdiction,
 		Keys:      keysJSON{o.OpKey[:], o.CosignKey[:], o.Libp2pKey[:]},
 		Addresses: append([]string{}, c.Addresses...),
-	})
+	}
+	if p := c.Proofs; len(p) == 3 {
+		j.Proofs = keysJSON{p[0][:], p[1][:], p[2][:]}
+	}
+	return json.Marshal(j)
 }
 
 // UnmarshalJSON implements json.Unmarshaler. It refuses unknown fields and cards
@@ -65,12 +71,22 @@ func (c *Card) UnmarshalJSON(data []byte) error {
 		copy(to[:], keys[i])
 	}
 	*c = Card{Organisation: o, Addresses: j.Addresses}
+	for i, b := range [3][]byte{j.Proofs.Op, j.Proofs.Cosign, j.Proofs.Libp2p} {
+		var p spec.Proof
+		if len(b) != len(p) {
+			return spec.Errorf(spec.CodePossession, "the %s key did not sign the card", keyNames[i])
+		}
+		c.Proofs = append(c.Proofs, spec.Proof(b))
+	}
 	return c.Check()
 }
 
 // Check refuses a card that could not be enrolled.
 func (c *Card) Check() error {
 	if err := c.Organisation.Check(); err != nil {
+		return err
+	}
+	if err := spec.CheckCardProofs(&c.Organisation, c.Proofs); err != nil {
 		return err
 	}
 	return checkAddresses(c.Addresses)

@@ -20,7 +20,8 @@ const cardFile = "card.json"
 type Identity struct {
 	Organisation       spec.Organisation
 	Op, Cosign, Libp2p ed25519.PrivateKey
-	Addresses          []string // libp2p multiaddrs; hints
+	Addresses          []string                        // libp2p multiaddrs; hints
+	more               map[uint64][]ed25519.PrivateKey // further keys, by use
 }
 
 // Details are what an organisation says of itself when its keys are made.
@@ -70,7 +71,7 @@ func assemble(keys keySet, d Details) *Identity {
 			OpKey: publicKey(keys[0]), CosignKey: publicKey(keys[1]), Libp2pKey: publicKey(keys[2]),
 		},
 		Op: keys[0], Cosign: keys[1], Libp2p: keys[2],
-		Addresses: d.Addresses,
+		Addresses: d.Addresses, more: map[uint64][]ed25519.PrivateKey{},
 	}
 }
 
@@ -101,15 +102,38 @@ func Load(dir string) (*Identity, error) {
 	}
 	o := card.Organisation
 	id := assemble(keys, Details{ID: o.ID, Name: o.Name, Role: o.Role, Jurisdiction: o.Jurisdiction, Addresses: card.Addresses})
+	if id.more, err = loadFurther(dir); err != nil {
+		return nil, err
+	}
+	for _, key := range []spec.PublicKey{o.OpKey, o.CosignKey, o.Libp2pKey} {
+		_ = id.take(key) // what is not held is told next
+	}
 	if id.Organisation != o {
 		return nil, spec.Errorf(spec.CodeCard, "the keys in %s are not those of its card", dir)
 	}
 	return id, nil
 }
 
+// Held returns the private keys that the data directory holds for a use: that of
+// the card, and those that were made to follow it.
+func (id *Identity) Held(use uint64) []ed25519.PrivateKey {
+	first := map[uint64]ed25519.PrivateKey{spec.UseOp: id.Op, spec.UseCosign: id.Cosign, spec.UseLibp2p: id.Libp2p}[use]
+	return append([]ed25519.PrivateKey{first}, id.more[use]...)
+}
+
+// Public returns the public halves of Held.
+func (id *Identity) Public(use uint64) []spec.PublicKey {
+	var out []spec.PublicKey
+	for _, k := range id.Held(use) {
+		out = append(out, publicKey(k))
+	}
+	return out
+}
+
 // Card returns the public part.
 func (id *Identity) Card() *Card {
-	return &Card{Organisation: id.Organisation, Addresses: id.Addresses}
+	o := id.Organisation
+	return &Card{Organisation: o, Proofs: spec.ProveCard(&o, id.Op, id.Cosign, id.Libp2p), Addresses: id.Addresses}
 }
 
 // SetAddresses changes the hints on the card in dir.

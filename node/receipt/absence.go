@@ -41,7 +41,10 @@ func (m *Maker) Absent(ctx context.Context, s spec.Signal) ([]byte, error) {
 		return nil, spec.Errorf(spec.CodeNotFinal, "the log is not final up to %d yet: %w", size, err)
 	}
 	final := m.Final.Signed()
-	if a.Note, err = m.Panel.Note(final); err != nil {
+	if a.Note, err = m.Chain.Note(final); err != nil {
+		return nil, err
+	}
+	if a.Links, err = m.Chain.Links(final.Size); err != nil {
 		return nil, err
 	}
 	d := &draft{Maker: m}

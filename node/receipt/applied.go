@@ -16,7 +16,7 @@ const maxLook = 100_000
 // applied takes the first propagation receipt of each sequencer that covers the leaf
 // at since, where the log has one.
 func (d *draft) applied(since uint64) error {
-	missing := d.Panel.Orgs()
+	missing := d.Chain.At(d.Store.Size()).Orgs()
 	size := d.Store.Size()
 	for from := since + 1; from < size && from <= since+maxLook && len(missing) > 0; {
 		leaves, err := d.Store.Leaves(from, 1<<20)

@@ -23,7 +23,7 @@ type Final interface {
 // A Maker makes receipts.
 type Maker struct {
 	Genesis *spec.Genesis
-	Panel   *tlog.Panel
+	Chain   *tlog.Chain
 	Store   *storage.Store
 	Final   Final
 }
@@ -254,7 +254,10 @@ func (d *draft) finish(ctx context.Context) ([]byte, error) {
 	}
 	final := d.Final.Signed()
 	var err error
-	if d.Note, err = d.Panel.Note(final); err != nil {
+	if d.Note, err = d.Chain.Note(final); err != nil {
+		return nil, err
+	}
+	if d.Links, err = d.Chain.Links(final.Size); err != nil {
 		return nil, err
 	}
 	d.leaves = append(d.leaves, d.size-1)

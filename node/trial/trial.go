@@ -172,7 +172,48 @@ func (c *Consortium) AddReader(ctx context.Context, id string) (*Participant, er
 
 // AddFollower is AddReader for an organisation of any role that joins later.
 func (c *Consortium) AddFollower(ctx context.Context, id, role string) (*Participant, error) {
-	p, err := c.create(id, identity.Details{ID: id, Name: "Follower " + id, Role: role, Jurisdiction: "BE"}, false)
+	p, err := c.add(ctx, id, role, false)
+	if err != nil {
+		return nil, err
+	}
+	c.Readers = append(c.Readers, p)
+	return p, c.awaitReady(ctx, []*Participant{p})
+}
+
+// AddMember has the first member invite another, as AddReader does. It returns once
+// that one follows the log; Settle sees it become a sequencer, where it is to be one.
+func (c *Consortium) AddMember(ctx context.Context, id string) (*Participant, error) {
+	p, err := c.add(ctx, id, spec.RoleMember, true)
+	if err != nil {
+		return nil, err
+	}
+	c.Members = append(c.Members, p)
+	return p, nil
+}
+
+// Settle starts those nodes again that took another part, until ok holds.
+func (c *Consortium) Settle(ctx context.Context, ok func() (bool, error)) error {
+	return Await(ctx, func() (bool, error) {
+		for _, p := range c.All() {
+			select {
+			case <-p.Done():
+			default:
+				continue
+			}
+			if !errors.Is(p.Err(), node.ErrPart) {
+				return false, p.Err()
+			}
+			if err := errors.Join(p.Node.Stop(ctx), c.Start(ctx, p)); err != nil {
+				return false, err
+			}
+		}
+		return ok()
+	})
+}
+
+// add has the first member invite an organisation and the other members approve it.
+func (c *Consortium) add(ctx context.Context, id, role string, listen bool) (*Participant, error) {
+	p, err := c.create(id, identity.Details{ID: id, Name: "Follower " + id, Role: role, Jurisdiction: "BE"}, listen)
 	if err != nil {
 		return nil, err
 	}
@@ -189,11 +230,7 @@ func (c *Consortium) AddFollower(ctx context.Context, id, role string) (*Partici
 	if err := c.approve(ctx, id, joined); err != nil {
 		return nil, err
 	}
-	if err := c.Start(ctx, p); err != nil {
-		return nil, err
-	}
-	c.Readers = append(c.Readers, p)
-	return p, c.awaitReady(ctx, []*Participant{p})
+	return p, c.Start(ctx, p)
 }
 
 // approve has the other members vote for the enrolment of id until joined ends.

@@ -31,14 +31,14 @@ type council struct {
 
 var newCouncil = sync.OnceValue(func() *council {
 	c := &council{}
-	var orgs []spec.Organisation
+	of := &spec.Panel{K: 3}
 	for i := range 4 {
 		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i + 1)}, ed25519.SeedSize))
 		c.keys = append(c.keys, key)
-		orgs = append(orgs, spec.Organisation{ID: fmt.Sprintf("org-%d", i), Role: spec.RoleMember, CosignKey: publicOf(key)})
+		of.Seats = append(of.Seats, spec.Seat{Org: fmt.Sprintf("org-%d", i), Key: publicOf(key)})
 	}
 	var err error
-	if c.Panel, err = tlog.NewPanel(origin, orgs); err != nil {
+	if c.Panel, err = tlog.NewPanel(origin, of); err != nil {
 		panic(err)
 	}
 	return c

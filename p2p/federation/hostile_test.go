@@ -142,17 +142,17 @@ func TestHostileUpstreams(t *testing.T) {
 // foreign is a final note of another consortium, whose members have the same keys.
 func foreign(size uint64) []byte {
 	own := newCouncil()
-	var orgs []spec.Organisation
+	of := &spec.Panel{K: 3}
 	for i, key := range own.keys {
-		orgs = append(orgs, spec.Organisation{ID: own.Orgs()[i], Role: spec.RoleMember, CosignKey: publicOf(key)})
+		of.Seats = append(of.Seats, spec.Seat{Org: own.Orgs()[i], Key: publicOf(key)})
 	}
-	p, err := tlog.NewPanel("other.example/0123456789abcdef", orgs)
+	p, err := tlog.NewPanel("other.example/0123456789abcdef", of)
 	if err != nil {
 		panic(err)
 	}
 	s := &tlog.Signed{Checkpoint: tlog.Checkpoint{Origin: p.Origin, Size: size, Root: spec.Hash{1}}}
 	for i, key := range own.keys {
-		s.Cosignatures = append(s.Cosignatures, tlog.Cosign(s.Checkpoint, orgs[i].ID, key, 1))
+		s.Cosignatures = append(s.Cosignatures, tlog.Cosign(s.Checkpoint, of.Seats[i].Org, key, 1))
 	}
 	b, err := p.Note(s)
 	if err != nil {

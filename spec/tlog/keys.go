@@ -42,8 +42,8 @@ func LogVerifierKey(origin string) string {
 func CosignerName(origin, org string) string { return origin + "/" + org }
 
 // CosignerVerifierKey is an organisation's cosign key as stock tools take it.
-func CosignerVerifierKey(origin string, o *spec.Organisation) string {
-	return verifierKey(CosignerName(origin, o.ID), keyCosignature, o.CosignKey[:])
+func CosignerVerifierKey(origin string, s spec.Seat) string {
+	return verifierKey(CosignerName(origin, s.Org), keyCosignature, s.Key[:])
 }
 
 func verifierKey(name string, kind byte, key []byte) string {
@@ -67,8 +67,8 @@ func logVerifier(origin string) sumnote.Verifier {
 	return v
 }
 
-func cosignVerifier(origin string, o *spec.Organisation) (sumnote.Verifier, error) {
-	v, err := note.NewVerifierForCosignatureV1(CosignerVerifierKey(origin, o))
+func cosignVerifier(origin string, s spec.Seat) (sumnote.Verifier, error) {
+	v, err := note.NewVerifierForCosignatureV1(CosignerVerifierKey(origin, s))
 	if err != nil {
 		return nil, spec.Errorf(spec.CodeGenesis, "the origin or an organisation's id cannot stand in a signed note: %w", err)
 	}

@@ -3,10 +3,6 @@
 package tlog
 
 import (
-	"cmp"
-	"crypto/ed25519"
-	"encoding/base64"
-	"encoding/binary"
 	"slices"
 
 	sumnote "golang.org/x/mod/sumdb/note"
@@ -14,87 +10,121 @@ import (
 	"github.com/tocsin-db/tocsin/spec"
 )
 
-// MaxNote bounds a signed note in bytes.
-const MaxNote = 64 << 10
-
 // A Panel is who may cosign a log, and how many of them make a checkpoint final.
-// It never changes; any number of goroutines may use it.
+// Where one panel hands over to the next it is both at once: enough of each must
+// cosign. It never changes; any number of goroutines may use it.
 type Panel struct {
-	Origin string
-	K      int
-	orgs   map[string]sumnote.Verifier // by organisation
-	names  map[string]string           // name in notes → organisation
-	known  sumnote.Verifiers           // those and the log key's
-	log    sumnote.Verifier
+	Origin  string
+	quorums []quorum // one, or at a hand-off two
+	seats   []seat   // by organisation and key
+	known   sumnote.Verifiers
+	log     sumnote.Verifier
 }
 
-// NewPanel makes the panel of sequencers: those of orgs that are members. K is the
-// least that is safe.
-func NewPanel(origin string, orgs []spec.Organisation) (*Panel, error) {
-	p := &Panel{Origin: origin, orgs: map[string]sumnote.Verifier{}, names: map[string]string{}, log: logVerifier(origin)}
-	if p.log == nil {
-		return nil, spec.Errorf(spec.CodeGenesis, "the origin cannot stand in a signed note")
+// A quorum is one panel's seats, of which k are enough.
+type quorum struct {
+	k     int
+	seats []spec.Seat
+}
+
+// A seat is one key that may cosign.
+type seat struct {
+	spec.Seat
+	verifier sumnote.Verifier
+}
+
+// NewPanel makes the panel that a leaf or record names.
+func NewPanel(origin string, of *spec.Panel) (*Panel, error) {
+	if err := of.Check(); err != nil {
+		return nil, err
 	}
-	list := []sumnote.Verifier{p.log}
-	for i := range orgs {
-		o := &orgs[i]
-		if o.Role != spec.RoleMember {
-			continue
-		}
-		v, err := cosignVerifier(origin, o)
-		if err != nil {
-			return nil, err
-		}
-		p.orgs[o.ID], p.names[v.Name()] = v, o.ID
-		list = append(list, v)
-	}
-	if len(p.orgs) == 0 {
-		return nil, spec.Errorf(spec.CodeGenesis, "a log needs a sequencer")
-	}
-	p.K, p.known = Quorum(len(p.orgs)), sumnote.VerifierList(list...)
-	return p, nil
+	p := &Panel{Origin: origin, quorums: []quorum{{k: int(of.K), seats: of.Seats}}}
+	return p, p.sit()
 }
 
 // GenesisPanel is the panel of the sequencers that the founding policy names, and
 // as many of them as it asks for.
-func GenesisPanel(g *spec.Genesis) (*Panel, error) {
-	orgs := slices.Clone(g.Organisations)
-	named := g.Policy.Sequencers
-	orgs = slices.DeleteFunc(orgs, func(o spec.Organisation) bool {
-		return o.Role != spec.RoleMember || len(named) > 0 && !slices.Contains(named, o.ID)
-	})
-	p, err := NewPanel(g.Origin(), orgs[:min(len(orgs), spec.MaxSequencers)])
-	if err == nil {
-		p.K = g.Policy.Finality(len(p.orgs))
+func GenesisPanel(g *spec.Genesis) (*Panel, error) { return NewPanel(g.Origin(), g.FoundingPanel()) }
+
+// HandOff is the panel of the checkpoint at which one panel hands over to the next.
+func HandOff(from, to *Panel) (*Panel, error) {
+	p := &Panel{Origin: from.Origin, quorums: append(slices.Clone(from.quorums), to.quorums...)}
+	return p, p.sit()
+}
+
+// sit lists the seats of all quorums, each key once.
+func (p *Panel) sit() error {
+	if p.log = logVerifier(p.Origin); p.log == nil {
+		return spec.Errorf(spec.CodeGenesis, "the origin cannot stand in a signed note")
 	}
-	return p, err
+	known := []sumnote.Verifier{p.log}
+	for _, q := range p.quorums {
+		for _, s := range q.seats {
+			if p.Has(s) {
+				continue
+			}
+			v, err := cosignVerifier(p.Origin, s)
+			if err != nil {
+				return err
+			}
+			p.seats = append(p.seats, seat{s, v})
+			known = append(known, v)
+		}
+	}
+	slices.SortFunc(p.seats, func(a, b seat) int {
+		return Order(Cosignature{Org: a.Org, Key: a.Key}, Cosignature{Org: b.Org, Key: b.Key})
+	})
+	p.known = sumnote.VerifierList(known...)
+	return nil
 }
 
 // Orgs lists the sequencers by id.
 func (p *Panel) Orgs() []string {
 	var ids []string
-	for id := range p.orgs {
-		ids = append(ids, id)
+	for i := range p.seats {
+		ids = append(ids, p.seats[i].Org)
 	}
-	slices.Sort(ids)
-	return ids
+	return slices.Compact(ids)
+}
+
+// Has reports whether a key may cosign for an organisation.
+func (p *Panel) Has(s spec.Seat) bool {
+	return slices.ContainsFunc(p.seats, func(x seat) bool { return x.Seat == s })
 }
 
 // Verify reports whether a cosignature on a checkpoint is a sequencer's.
 func (p *Panel) Verify(c Checkpoint, s *Cosignature) bool {
-	v, ok := p.orgs[s.Org]
-	return ok && c.Origin == p.Origin && v.Verify(c.Text(), s.raw())
+	return c.Origin == p.Origin && p.Has(spec.Seat{Org: s.Org, Key: s.Key}) && s.Holds(c)
 }
 
-// A Signed checkpoint is one with cosignatures of a panel that were verified,
-// one of each organisation, in the order of their ids.
+// A Signed checkpoint is one with cosignatures of a panel that were verified, one
+// of each seat, in their Order.
 type Signed struct {
 	Checkpoint
 	Cosignatures []Cosignature
 }
 
+// times are those of the cosignatures that count in a quorum, ascending.
+func (q *quorum) times(s *Signed) []uint64 {
+	var out []uint64
+	for i := range s.Cosignatures {
+		if c := &s.Cosignatures[i]; slices.Contains(q.seats, spec.Seat{Org: c.Org, Key: c.Key}) {
+			out = append(out, c.Time)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // Final reports whether enough sequencers cosigned.
-func (p *Panel) Final(s *Signed) bool { return len(s.Cosignatures) >= p.K }
+func (p *Panel) Final(s *Signed) bool {
+	for i := range p.quorums {
+		if len(p.quorums[i].times(s)) < p.quorums[i].k {
+			return false
+		}
+	}
+	return true
+}
 
 // Time is the k-th newest time in the cosignatures, in Unix seconds: k
 // organisations say that it is at least that late. It is 0 below k.
@@ -102,116 +132,53 @@ func (p *Panel) Time(s *Signed) uint64 {
 	if !p.Final(s) {
 		return 0
 	}
-	var times []uint64
-	for i := range s.Cosignatures {
-		times = append(times, s.Cosignatures[i].Time)
+	at := ^uint64(0)
+	for i := range p.quorums {
+		times := p.quorums[i].times(s)
+		at = min(at, times[len(times)-p.quorums[i].k])
 	}
-	slices.Sort(times)
-	return times[len(times)-p.K]
+	return at
 }
 
-// Note returns the signed note: the checkpoint with the log key's signature and
-// the cosignatures.
-func (p *Panel) Note(s *Signed) ([]byte, error) {
-	text := s.Text()
-	signers := []sumnote.Signer{fixed{p.log.Name(), p.log.KeyHash(), ed25519.Sign(LogKey(p.Origin), text)}}
-	for i := range s.Cosignatures {
-		v := p.orgs[s.Cosignatures[i].Org]
-		if v == nil {
-			return nil, spec.Errorf(spec.CodeCheckpoint, "a cosignature is not a sequencer's")
-		}
-		signers = append(signers, fixed{v.Name(), v.KeyHash(), s.Cosignatures[i].raw()})
-	}
-	return sumnote.Sign(&sumnote.Note{Text: string(text)}, signers...)
-}
-
-// Open reads a signed note: a checkpoint of this log with the log key's signature
-// and any cosignatures. Those of others than the panel's sequencers are left out.
-// It fails with BAD_CHECKPOINT when a signature of a key that it knows is wrong.
-func (p *Panel) Open(note []byte) (*Signed, error) { return p.open(note, false) }
-
-// OpenExact is Open for a note that must be just as Note writes it, and final.
-func (p *Panel) OpenExact(note []byte) (*Signed, error) {
-	s, err := p.open(note, true)
-	if err == nil {
-		err = p.checkFinal(s)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-func (p *Panel) open(note []byte, exact bool) (*Signed, error) {
-	bad := spec.Errorf(spec.CodeCheckpoint, "not a signed checkpoint of this log")
-	if len(note) > MaxNote {
-		return nil, spec.Errorf(spec.CodeTooLarge, "a signed note has at most %d bytes", MaxNote)
-	}
-	n, err := sumnote.Open(note, p.known)
-	if err != nil {
-		return nil, bad
-	}
-	c, err := ParseCheckpoint([]byte(n.Text))
-	if err != nil {
-		return nil, err
-	}
-	s := &Signed{Checkpoint: c}
-	signed := false
-	for _, sig := range n.Sigs {
-		if sig.Name == p.log.Name() && sig.Hash == p.log.KeyHash() {
-			_, err := base64.StdEncoding.Strict().DecodeString(sig.Base64)
-			signed = err == nil
-			continue
-		}
-		if err := s.add(p.names[sig.Name], sig.Base64); err != nil {
-			return nil, err
+// Timed is what moves log time to the time of a final checkpoint: as many
+// cosignatures as the panel needs, the newest. At a hand-off they are those of the
+// panel that takes over.
+func (p *Panel) Timed(s *Signed) (*spec.Timed, bool) {
+	q := p.quorums[len(p.quorums)-1]
+	var of []Cosignature
+	for _, c := range s.Cosignatures {
+		if slices.Contains(q.seats, spec.Seat{Org: c.Org, Key: c.Key}) {
+			of = append(of, c)
 		}
 	}
-	if c.Origin != p.Origin || !signed {
-		return nil, bad
+	if len(of) < q.k {
+		return nil, false
 	}
-	byOrg := func(a, b Cosignature) int { return cmp.Compare(a.Org, b.Org) }
-	if exact && (len(n.UnverifiedSigs) > 0 || n.Sigs[0].Name != p.log.Name() || !slices.IsSortedFunc(s.Cosignatures, byOrg)) {
-		return nil, bad
+	slices.SortStableFunc(of, func(a, b Cosignature) int { return int(min(max(int64(b.Time)-int64(a.Time), -1), 1)) })
+	of = of[:q.k]
+	slices.SortFunc(of, Order)
+	t := &spec.Timed{Size: s.Size, Root: s.Root}
+	for _, c := range of {
+		t.Cosignatures = append(t.Cosignatures, spec.Cosignature{Org: c.Org, Time: c.Time, Sig: c.Sig})
 	}
-	slices.SortFunc(s.Cosignatures, byOrg)
-	return s, nil
+	return t, true
 }
 
-// OpenFinal is Open for a note that must be final, else NOT_FINAL.
-func (p *Panel) OpenFinal(note []byte) (*Signed, error) {
-	s, err := p.Open(note)
-	if err == nil {
-		err = p.checkFinal(s)
+// CheckTimed refuses with NOT_FINAL what does not carry exactly as many
+// cosignatures as the panel needs, by organisation, and with BAD_CHECKPOINT one
+// that does not hold.
+func CheckTimed(origin string, of *spec.Panel, t *spec.Timed) error {
+	if uint64(len(t.Cosignatures)) != of.K {
+		return spec.Errorf(spec.CodeNotFinal, "the checkpoint has %d cosignatures where %d move time", len(t.Cosignatures), of.K)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-func (p *Panel) checkFinal(s *Signed) error {
-	if !p.Final(s) {
-		return spec.Errorf(spec.CodeNotFinal, "the checkpoint has %d of %d cosignatures that make it final", len(s.Cosignatures), p.K)
-	}
-	return nil
-}
-
-// add takes a verified signature of a note: base64(key hash ‖ time ‖ signature),
-// in its one strict form.
-func (s *Signed) add(org, b64 string) error {
-	raw, err := base64.StdEncoding.Strict().DecodeString(b64)
-	c := Cosignature{Org: org}
-	if err != nil || len(raw) != 4+8+len(c.Sig) {
-		return spec.Errorf(spec.CodeCheckpoint, "a cosignature has another size")
-	}
-	for i := range s.Cosignatures {
-		if s.Cosignatures[i].Org == org {
-			return spec.Errorf(spec.CodeCheckpoint, "a sequencer cosigned twice in one note")
+	c := Checkpoint{Origin: origin, Size: t.Size, Root: t.Root}
+	for i := range t.Cosignatures {
+		s := &t.Cosignatures[i]
+		key, ok := of.Seat(s.Org)
+		sig := Cosignature{Org: s.Org, Key: key, Time: s.Time, Sig: s.Sig}
+		if !ok || i > 0 && t.Cosignatures[i-1].Org >= s.Org || !sig.Holds(c) {
+			return spec.Errorf(spec.CodeCheckpoint, "a cosignature is not a sequencer's, or does not hold")
 		}
 	}
-	c.Time = binary.BigEndian.Uint64(raw[4:])
-	copy(c.Sig[:], raw[12:])
-	s.Cosignatures = append(s.Cosignatures, c)
 	return nil
 }

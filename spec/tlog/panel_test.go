@@ -16,24 +16,24 @@ import (
 	"github.com/tocsin-db/tocsin/spec"
 )
 
-// organisations makes n members with keys that depend on their number alone.
-func organisations(n int) ([]spec.Organisation, []ed25519.PrivateKey) {
-	var orgs []spec.Organisation
+// seats makes n seats with keys that depend on their number alone.
+func seats(n int) ([]spec.Seat, []ed25519.PrivateKey) {
+	var list []spec.Seat
 	var keys []ed25519.PrivateKey
 	for i := range n {
 		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i + 1)}, ed25519.SeedSize))
 		keys = append(keys, key)
-		orgs = append(orgs, spec.Organisation{ID: fmt.Sprintf("org-%d", i), Role: spec.RoleMember, CosignKey: spec.PublicKey(key.Public().(ed25519.PublicKey))})
+		list = append(list, spec.Seat{Org: fmt.Sprintf("org-%d", i), Key: spec.PublicKey(key.Public().(ed25519.PublicKey))})
 	}
-	return orgs, keys
+	return list, keys
 }
 
 const testOrigin = "trial.example/0123456789abcdef"
 
 func panelOf(t testing.TB, n int) (*Panel, []ed25519.PrivateKey) {
 	t.Helper()
-	orgs, keys := organisations(n)
-	p, err := NewPanel(testOrigin, append(orgs, spec.Organisation{ID: "reader", Role: spec.RoleReader}))
+	list, keys := seats(n)
+	p, err := NewPanel(testOrigin, &spec.Panel{K: uint64(Quorum(n)), Seats: list})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +62,9 @@ func TestNoteIsThatOfStockLibraries(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := []sumnote.Verifier{logKey}
-	orgs, _ := organisations(3)
-	for i := range orgs {
-		v, err := note.NewVerifierForCosignatureV1(CosignerVerifierKey(testOrigin, &orgs[i]))
+	list, _ := seats(3)
+	for i := range list {
+		v, err := note.NewVerifierForCosignatureV1(CosignerVerifierKey(testOrigin, list[i]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func TestNoteIsThatOfStockLibraries(t *testing.T) {
 		t.Fatalf("the formats library reads %v, %v", cp, err)
 	}
 	seed := append([]byte{keyEd25519}, keys[2].Seed()...)
-	name := CosignerName(testOrigin, orgs[2].ID)
+	name := CosignerName(testOrigin, list[2].Org)
 	signer, err := note.NewSignerForCosignatureV1(fmt.Sprintf("PRIVATE+KEY+%s+00000000+%s", name, base64.StdEncoding.EncodeToString(seed)))
 	if err != nil {
 		t.Fatal(err)

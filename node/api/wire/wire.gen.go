@@ -375,7 +375,10 @@ type Candidate struct {
 		Op     []byte `json:"op"`
 	} `json:"keys"`
 	Name string `json:"name"`
-	Role Role   `json:"role"`
+
+	// Proofs Signatures of the card by its keys, in the order op, cosign, libp2p: needed to enrol it
+	Proofs [][]byte `json:"proofs,omitempty,omitzero"`
+	Role   Role     `json:"role"`
 }
 
 // Case defines model for Case.
@@ -628,7 +631,10 @@ type KeyRequest struct {
 
 	// Organisation Whose key it is; this node's own where there is none
 	Organisation string `json:"organisation,omitempty,omitzero"`
-	Reason       string `json:"reason"`
+
+	// Proof Signature of the new key over its card, as `tocsin keys new` prints it
+	Proof  []byte `json:"proof,omitempty,omitzero"`
+	Reason string `json:"reason"`
 
 	// Since Log index from which operations of the old key are put to a new vote; 0: none are
 	Since int64  `json:"since,omitempty,omitzero"`

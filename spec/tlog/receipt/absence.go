@@ -18,6 +18,7 @@ type Absence struct {
 	Version  uint64
 	Type     string
 	Value    []byte
+	Links    []tlog.Link
 	Note     []byte // the final checkpoint
 	Root     Leaf   // a StateRoot
 	Bucket   []spec.Hash
@@ -74,7 +75,7 @@ func (v *Verifier) VerifyAbsence(data []byte) (*AbsentFact, error) {
 	if err != nil {
 		return nil, err
 	}
-	final, err := v.panel.OpenExact(a.Note)
+	chain, final, err := v.final(a.Links, a.Note)
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +95,8 @@ func (v *Verifier) VerifyAbsence(data []byte) (*AbsentFact, error) {
 		return nil, err
 	}
 	return &AbsentFact{
-		Origin: v.panel.Origin, Signal: s, Size: c.root.SizeBefore + 1,
-		LogTime: time.UnixMilli(int64(c.root.TimeMS)), Final: time.Unix(int64(v.panel.Time(final)), 0),
+		Origin: chain.Origin, Signal: s, Size: c.root.SizeBefore + 1,
+		LogTime: time.UnixMilli(int64(c.root.TimeMS)), Final: time.Unix(int64(chain.Time(final)), 0),
 	}, nil
 }
 

@@ -20,7 +20,7 @@ type Application struct {
 // sequencer at most one, which covers the decision. A receipt for a decision covers
 // those before it.
 func (c *checking) applied(since uint64, f *Fact) error {
-	sequencers := c.v.panel.Orgs()
+	sequencers := c.panel.Orgs()
 	for i := range c.r.Leaves {
 		signed := c.parsed[i].Signed
 		if signed == nil {

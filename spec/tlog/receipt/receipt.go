@@ -28,27 +28,18 @@ type Receipt struct {
 	_       struct{} `cbor:",toarray"`
 	Version uint64
 	Entry   spec.Hash
-	Note    []byte   // the final checkpoint
-	Leaves  []Leaf   // by index
-	Records []Record // by key
-	Signal  []Signal // one that the entry lists, or none
+	Links   []tlog.Link // how the panels took over, from the founding one to that of the checkpoint
+	Note    []byte      // the final checkpoint
+	Leaves  []Leaf      // by index
+	Records []Record    // by key
+	Signal  []Signal    // one that the entry lists, or none
 }
 
 // A Leaf of the log with the proof that it stands there.
-type Leaf struct {
-	_     struct{} `cbor:",toarray"`
-	Index uint64
-	Bytes []byte
-	Proof []spec.Hash
-}
+type Leaf = tlog.Leaf
 
 // A Record of the rules' state with the proof that it stands there.
-type Record struct {
-	_     struct{} `cbor:",toarray"`
-	Key   []byte
-	Value []byte
-	Proof tlog.BucketProof
-}
+type Record = tlog.Record
 
 // A Signal opens one commitment of the proposal.
 type Signal struct {

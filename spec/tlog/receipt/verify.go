@@ -45,13 +45,38 @@ type Ruling struct {
 // use it.
 type Verifier struct {
 	genesis *spec.Genesis
-	panel   *tlog.Panel
+	origin  string
 }
 
 // NewVerifier makes the Verifier of a consortium.
 func NewVerifier(g *spec.Genesis) (*Verifier, error) {
-	p, err := tlog.GenesisPanel(g)
-	return &Verifier{g, p}, err
+	_, err := tlog.GenesisPanel(g)
+	return &Verifier{g, g.Origin()}, err
+}
+
+// final follows the hand-offs from the founding panel to that of a checkpoint, no
+// further, and opens it.
+func (v *Verifier) final(links []tlog.Link, note []byte) (*tlog.Chain, *tlog.Signed, error) {
+	if len(links) > tlog.MaxLinks {
+		return nil, nil, spec.Errorf(spec.CodeTooLarge, "a receipt has at most %d hand-offs", tlog.MaxLinks)
+	}
+	chain, err := tlog.NewChain(v.genesis)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range links {
+		if err := chain.Add(&links[i]); err != nil {
+			return nil, nil, err
+		}
+	}
+	s, err := chain.OpenExact(note)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, size, _ := chain.Panel(uint64(len(links))); chain.Number() != uint64(len(links)) || size > s.Size {
+		return nil, nil, bad("a hand-off in it is not needed")
+	}
+	return chain, s, nil
 }
 
 // Verify checks a receipt and says what it proves, failing with BAD_RECEIPT or the
@@ -61,11 +86,11 @@ func (v *Verifier) Verify(data []byte) (*Fact, error) {
 	if err != nil {
 		return nil, err
 	}
-	final, err := v.panel.OpenExact(r.Note)
+	chain, final, err := v.final(r.Links, r.Note)
 	if err != nil {
 		return nil, err
 	}
-	c := &checking{v: v, r: r, usedLeaf: make([]bool, len(r.Leaves)), usedRecord: make([]bool, len(r.Records))}
+	c := &checking{v: v, panel: chain.At(final.Size), r: r, usedLeaf: make([]bool, len(r.Leaves)), usedRecord: make([]bool, len(r.Records))}
 	if err := c.leaves(final); err != nil {
 		return nil, err
 	}
@@ -73,8 +98,8 @@ func (v *Verifier) Verify(data []byte) (*Fact, error) {
 		return nil, err
 	}
 	f := &Fact{
-		Origin: v.panel.Origin, Entry: r.Entry, Size: c.root.SizeBefore + 1,
-		LogTime: time.UnixMilli(int64(c.root.TimeMS)), Final: time.Unix(int64(v.panel.Time(final)), 0),
+		Origin: chain.Origin, Entry: r.Entry, Size: c.root.SizeBefore + 1,
+		LogTime: time.UnixMilli(int64(c.root.TimeMS)), Final: time.Unix(int64(chain.Time(final)), 0),
 	}
 	for i := range final.Cosignatures {
 		f.Cosigners = append(f.Cosigners, final.Cosignatures[i].Org)
@@ -92,6 +117,7 @@ func bad(format string, args ...any) error {
 // checking is one verification.
 type checking struct {
 	v                    *Verifier
+	panel                *tlog.Panel // of the checkpoint
 	r                    *Receipt
 	parsed               []spec.Leaf
 	root                 *spec.StateRoot
@@ -158,7 +184,7 @@ func (c *checking) operation(index uint64) (*spec.Signed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !op.Verify(c.v.panel.Origin, key) {
+	if !op.Verify(c.v.origin, key) {
 		return nil, spec.Errorf(spec.CodeSignature, "a signature in the receipt does not hold")
 	}
 	return op, nil

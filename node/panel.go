@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/tocsin-db/tocsin/node/cosign"
+	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
+)
+
+// openChain loads whose cosignatures make the log final, from the genesis document
+// on: what was proved, and behind that what this node derived.
+func (n *Node) openChain() (err error) {
+	if n.chain, err = tlog.NewChain(n.genesis.Genesis); err != nil {
+		return err
+	}
+	n.links = cosign.LinkStore{Dir: filepath.Join(n.cfg.Dir, "final", "handoffs")}
+	if err := n.links.Load(n.chain); err != nil {
+		return err
+	}
+	return n.learnPanels()
+}
+
+// learnPanels brings the chain up to what the state says.
+func (n *Node) learnPanels() error {
+	var clock spec.Clock
+	if err := readRecord(n.store, spec.ClockKey, &clock); err != nil {
+		return err
+	}
+	for number := n.chain.Number() + 1; number <= clock.Panel; number++ {
+		var r spec.PanelRecord
+		if err := readRecord(n.store, spec.PanelKey(number), &r); err != nil {
+			return err
+		}
+		if err := n.chain.Grow(&r.Panel, r.Size, r.Recovered); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// handedOver keeps the proof that a panel took over, and looks whether this node's
+// part changes with it.
+func (n *Node) handedOver(number uint64, l *tlog.Link) {
+	go func() {
+		if err := n.links.Save(number, l); err != nil {
+			n.log.Error("a hand-off is not kept", "panel", number, "error", err)
+		}
+		n.lookAtPart()
+	}()
+}
+
+// fetchHandOffs asks a peer how the panels took over that are not known or not
+// proved here, one after the other until it knows no more.
+func (n *Node) fetchHandOffs(ctx context.Context, from p2p.PeerID) error {
+	for number := uint64(1); number <= tlog.MaxLinks; number++ {
+		if _, known := n.chain.Link(number); known {
+			continue
+		}
+		b, err := n.host.Call(ctx, from, cosign.LogProtocol, []byte(cosign.HandOffPath(number)), tlog.MaxLink)
+		if spec.CodeOf(err) == spec.CodeNotFound {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		l, err := tlog.ParseLink(b)
+		if err != nil {
+			return err
+		}
+		if err := n.chain.Add(l); err != nil {
+			return err
+		}
+		n.handedOver(number, l)
+	}
+	return nil
+}
+
+// askHandOffs is fetchHandOffs with a limit of time. A link proves itself, so that
+// any sequencer may have it where this peer does not.
+func (n *Node) askHandOffs(ctx context.Context, from p2p.PeerID) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	before := n.chain.Number()
+	var err error
+	if from != "" {
+		err = n.fetchHandOffs(ctx, from)
+	}
+	for _, peer := range n.sequencerPeers() {
+		if n.chain.Number() > before {
+			return nil
+		}
+		if peer != from && peer != n.host.ID() {
+			err = errors.Join(err, n.fetchHandOffs(ctx, peer))
+		}
+	}
+	return err
+}
+
+// keepHandOffs fetches the proofs that are missing on a node that derived the
+// panels itself and did not see the hand-off become final.
+func (n *Node) keepHandOffs(ctx context.Context) {
+	for ctx.Err() == nil {
+		if n.unproved() {
+			for _, peer := range n.directory.members() {
+				if peer != n.host.ID() && n.unproved() {
+					if err := n.askHandOffs(ctx, peer); err != nil {
+						n.log.Debug("asking for hand-offs", "peer", string(peer), "error", err)
+					}
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-n.after(time.Second):
+		}
+	}
+}
+
+// A readerPanel is how a node that follows reads checkpoints: where the panels that
+// it knows do not make one final, it asks for hand-offs.
+type readerPanel struct{ n *Node }
+
+// OpenFinal implements federation.Panel.
+func (p readerPanel) OpenFinal(note []byte) (*tlog.Signed, error) {
+	s, err := p.n.chain.OpenFinal(note)
+	if spec.CodeOf(err) != spec.CodeNotFinal {
+		return s, err
+	}
+	if err := p.n.askHandOffs(context.Background(), ""); err != nil {
+		p.n.log.Debug("asking for hand-offs", "error", err)
+	}
+	return p.n.chain.OpenFinal(note)
+}
+
+// Time implements federation.Panel.
+func (p readerPanel) Time(s *tlog.Signed) uint64 { return p.n.chain.Time(s) }
+
+// panelKnown reports whether the panel of a number was handed over to, and asks for
+// that where it is not known yet.
+func (n *Node) panelKnown(number uint64) bool {
+	if number > n.chain.Number() {
+		if err := n.askHandOffs(context.Background(), ""); err != nil {
+			n.log.Debug("asking for hand-offs", "error", err)
+		}
+	}
+	return number <= n.chain.Number()
+}
+
+// unproved reports whether a final hand-off lacks its proof.
+func (n *Node) unproved() bool {
+	final := n.final.Newest().Size
+	for number := uint64(1); number <= n.chain.Number(); number++ {
+		_, size, _ := n.chain.Panel(number)
+		if _, known := n.chain.Link(number); !known && size < final {
+			return true
+		}
+	}
+	return false
+}

@@ -176,7 +176,7 @@ func (p *peerState) open(ctx context.Context, n *Node, peer p2p.PeerID) error {
 	}
 	m, err := p.client.Manifest(0, upto)
 	if err == nil {
-		p.root, err = m.Verify(tlog.Checkpoint{Origin: n.panel.Origin, Size: upto, Root: root})
+		p.root, err = m.Verify(tlog.Checkpoint{Origin: n.chain.Origin, Size: upto, Root: root})
 	}
 	if err != nil {
 		p.client.Close()

@@ -78,6 +78,10 @@ func (p *Panel) sit() error {
 	return nil
 }
 
+// K is how many of the panel's seats, of the one that takes over at a hand-off, make
+// a checkpoint final.
+func (p *Panel) K() int { return p.quorums[len(p.quorums)-1].k }
+
 // Orgs lists the sequencers by id.
 func (p *Panel) Orgs() []string {
 	var ids []string

@@ -17,7 +17,7 @@ import (
 // seen each leaf and opening.
 func dumpOpen(t *testing.T, h *history, change func(leaf []byte, opening *spec.Opening) []byte) []byte {
 	t.Helper()
-	note, err := h.panel.Note(h.Signed())
+	note, err := h.chain.Note(h.Signed())
 	if err != nil {
 		t.Fatal(err)
 	}

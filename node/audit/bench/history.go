@@ -31,7 +31,7 @@ import (
 // A history is a consortium of one replica: everything but consensus is real.
 type history struct {
 	genesis *spec.Genesis
-	panel   *tlog.Panel
+	chain   *tlog.Chain
 	orgs    []*identity.Identity
 	store   *storage.Store
 	random  *mrand.Rand
@@ -63,14 +63,18 @@ func newHistory(dir string, members int) (*history, error) {
 		return nil, err
 	}
 	h.genesis = g.Genesis
-	if h.panel, err = tlog.GenesisPanel(h.genesis); err != nil {
+	if h.chain, err = tlog.NewChain(h.genesis); err != nil {
 		return nil, err
 	}
 	h.store, err = storage.Open(filepath.Join(dir, "store"), storage.Options{FS: vfs.Default, Logger: slog.New(slog.DiscardHandler), Fatal: func(error) {}})
 	if err != nil {
 		return nil, err
 	}
-	return h, h.commit(func(tx *storage.Tx) error { return governance.Init(tx, h.genesis) })
+	err = h.commit(func(tx *storage.Tx) error { return governance.Init(tx, h.genesis) })
+	if err == nil {
+		err = h.enter(nil) // the first entry is bare: its checkpoint is what the next begins with
+	}
+	return h, err
 }
 
 func (h *history) commit(fn func(tx *storage.Tx) error) error {
@@ -151,6 +155,12 @@ func (h *history) sign(org int, body spec.Body, o *spec.Opening) (spec.Submissio
 // apply puts submissions on the log as one raft entry would.
 func (h *history) apply(subs ...spec.Submission) error {
 	h.stamp += minute
+	signed := h.Signed()
+	t, _ := h.chain.At(signed.Size).Timed(signed)
+	return h.enter(t, subs...)
+}
+
+func (h *history) enter(t *spec.Timed, subs ...spec.Submission) error {
 	return h.commit(func(tx *storage.Tx) error {
 		var parsed []governance.Parsed
 		for i := range subs {
@@ -160,7 +170,7 @@ func (h *history) apply(subs ...spec.Submission) error {
 			}
 			parsed = append(parsed, p)
 		}
-		out, err := governance.ApplyEntry(tx, h.stamp, parsed)
+		out, err := governance.ApplyEntry(tx, t, parsed)
 		for _, o := range out {
 			if err == nil {
 				err = o.Err()
@@ -208,16 +218,16 @@ func (h *history) Signed() *tlog.Signed {
 func (h *history) Wait(context.Context, uint64) error { return nil }
 
 func (h *history) maker() *receipt.Maker {
-	return &receipt.Maker{Genesis: h.genesis, Panel: h.panel, Store: h.store, Final: h}
+	return &receipt.Maker{Genesis: h.genesis, Chain: h.chain, Store: h.store, Final: h}
 }
 
 // dump writes the public dump.
 func (h *history) dump(w io.Writer) error {
-	note, err := h.panel.Note(h.Signed())
+	note, err := h.chain.Note(h.Signed())
 	if err != nil {
 		return err
 	}
-	d, err := audit.NewWriter(w, h.genesis, note)
+	d, err := audit.NewWriter(w, h.genesis, nil, note)
 	if err != nil {
 		return err
 	}

@@ -154,7 +154,7 @@ func (h *history) fill(ctx context.Context, live int) error {
 
 // head measures what a follower does with a new head.
 func (f *Figures) head(h *history, old *tlog.Signed) error {
-	note, err := h.panel.Note(h.Signed())
+	note, err := h.chain.Note(h.Signed())
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (f *Figures) head(h *history, old *tlog.Signed) error {
 	}
 	f.HeadBytes = len(note) + 32*len(proof)
 	f.HeadMicros, err = timed(func() error {
-		s, err := h.panel.OpenFinal(note)
+		s, err := h.chain.OpenFinal(note)
 		if err != nil {
 			return err
 		}

@@ -25,22 +25,22 @@ type council struct {
 
 func newCouncil(members int) (*council, error) {
 	c := &council{}
-	var orgs []spec.Organisation
+	of := &spec.Panel{K: uint64(tlog.Quorum(members))}
 	for i := range members {
 		seed := sha256.Sum256(fmt.Appendf(nil, "fanout %d", i))
 		key := ed25519.NewKeyFromSeed(seed[:])
 		c.keys = append(c.keys, key)
-		orgs = append(orgs, spec.Organisation{ID: fmt.Sprintf("org-%d", i), Role: spec.RoleMember, CosignKey: spec.PublicKey(key.Public().(ed25519.PublicKey))})
+		of.Seats = append(of.Seats, spec.Seat{Org: fmt.Sprintf("org-%d", i), Key: spec.PublicKey(key.Public().(ed25519.PublicKey))})
 	}
 	var err error
-	c.Panel, err = tlog.NewPanel(origin, orgs)
+	c.Panel, err = tlog.NewPanel(origin, of)
 	return c, err
 }
 
 // note is a checkpoint that just enough members cosigned.
 func (c *council) note(size uint64, root spec.Hash, at time.Time) ([]byte, error) {
 	s := &tlog.Signed{Checkpoint: tlog.Checkpoint{Origin: origin, Size: size, Root: root}}
-	for i := range c.K {
+	for i := range c.K() {
 		s.Cosignatures = append(s.Cosignatures, tlog.Cosign(s.Checkpoint, fmt.Sprintf("org-%d", i), c.keys[i], uint64(at.Unix())))
 	}
 	return c.Panel.Note(s)

@@ -50,7 +50,7 @@ func (r *run) report(out io.Writer, joined, cpu time.Duration) error {
 	}
 	perCommit := cpu / time.Duration(r.o.Commits)
 	s := Result{
-		Readers: r.o.Readers, FanOut: r.o.FanOut, Members: r.o.Members, Quorum: r.council.K, LatencyMS: ms(r.o.Latency), CosignMS: ms(r.cosigning()),
+		Readers: r.o.Readers, FanOut: r.o.FanOut, Members: r.o.Members, Quorum: r.council.K(), LatencyMS: ms(r.o.Latency), CosignMS: ms(r.cosigning()),
 		Commits: r.o.Commits, Samples: len(took), P50MS: ms(at(took, 0.5)), P99MS: ms(at(took, 0.99)), P999MS: ms(at(took, 0.999)), MaxMS: ms(at(took, 1)),
 		Real: r.o.Real, RealP50MS: ms(at(real, 0.5)), RealP99MS: ms(at(real, 0.99)), JoinS: joined.Seconds(),
 		CPUMS: ms(perCommit), FloorMS: ms(perCommit) / float64(runtime.GOMAXPROCS(0)), TargetMS: targetLAN,

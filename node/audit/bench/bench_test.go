@@ -22,7 +22,7 @@ func dumpOpen(t *testing.T, h *history, change func(leaf []byte, opening *spec.O
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	d, err := audit.NewWriter(&out, h.genesis, note)
+	d, err := audit.NewWriter(&out, h.genesis, nil, note)
 	if err != nil {
 		t.Fatal(err)
 	}

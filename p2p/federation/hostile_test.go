@@ -240,7 +240,14 @@ func TestRubbish(t *testing.T) {
 		})
 	}
 	for name, frames := range inHead {
-		t.Run(name, func(t *testing.T) { check(t, func(string) [][]byte { return frames }) })
+		t.Run(name, func(t *testing.T) {
+			check(t, func(proto string) [][]byte {
+				if proto == Protocol {
+					return frames
+				}
+				return nil // so that nothing else costs it an offence
+			})
+		})
 	}
 	for name, frames := range inRange {
 		t.Run("range: "+name, func(t *testing.T) {

@@ -4,9 +4,14 @@ package node
 
 import (
 	"context"
+	"log/slog"
+	"path/filepath"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/storage"
 )
 
 // How often a node looks after its store by itself.
@@ -83,13 +88,29 @@ func (n *Node) VerifyStore(ctx context.Context) (*api.StoreReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &api.StoreReport{Size: v.Size, Live: v.Live, Rules: v.Rules, Derived: v.Opened, More: v.More}
 	for _, b := range v.Bad {
-		out.Bad = append(out.Bad, api.BadBucket{Tree: b.Tree, Bucket: b.Bucket, Of: b.Of, Reason: b.Reason})
 		n.log.Error("the store is damaged", "tree", b.Tree, "bucket", b.Bucket, "of", b.Of, "reason", b.Reason)
 	}
 	if damage := n.store.Damage(); damage != nil && n.cosigner != nil {
 		n.cosigner.Refuse(damage)
 	}
-	return out, nil
+	return storeReport(v), nil
+}
+
+// VerifyFiles verifies the store in the data directory dir of a node that does not
+// run. It fails with EAGAIN when another process has the store open.
+func VerifyFiles(ctx context.Context, dir string, log *slog.Logger) (*api.StoreReport, error) {
+	v, err := storage.VerifyDir(ctx, filepath.Join(dir, "fsm"), storage.Options{FS: vfs.Default, Logger: log, Fatal: func(error) {}})
+	if err != nil {
+		return nil, err
+	}
+	return storeReport(v), nil
+}
+
+func storeReport(v *storage.Verification) *api.StoreReport {
+	out := &api.StoreReport{Size: v.Size, Live: v.Live, Rules: v.Rules, Derived: v.Opened, More: v.More}
+	for _, b := range v.Bad {
+		out.Bad = append(out.Bad, api.BadBucket{Tree: b.Tree, Bucket: b.Bucket, Of: b.Of, Reason: b.Reason})
+	}
+	return out
 }

@@ -6,16 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"syscall"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/urfave/cli/v2"
 
+	"github.com/tocsin-db/tocsin/node"
 	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/api/wire"
 	"github.com/tocsin-db/tocsin/spec"
-	"github.com/tocsin-db/tocsin/storage"
 )
 
 func (p *program) operatorCommand() *cli.Command {
@@ -127,18 +125,14 @@ func verifyStore(c *cli.Context) (*wire.StoreReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := storage.VerifyDir(c.Context, filepath.Join(dir, "fsm"), storage.Options{FS: vfs.Default, Logger: quiet(), Fatal: func(error) {}})
+	r, err := node.VerifyFiles(c.Context, dir, quiet())
 	if errors.Is(err, syscall.EAGAIN) { // the lock of the database
 		return nil, usage("another process, perhaps a node that does not answer, uses %s", dir)
 	}
 	if err != nil {
 		return nil, err
 	}
-	r := api.StoreReport{Size: v.Size, Live: v.Live, Rules: v.Rules, Derived: v.Opened, More: v.More}
-	for _, b := range v.Bad {
-		r.Bad = append(r.Bad, api.BadBucket{Tree: b.Tree, Bucket: b.Bucket, Of: b.Of, Reason: b.Reason})
-	}
-	out := api.WireStoreReport(&r)
+	out := api.WireStoreReport(r)
 	return &out, nil
 }
 

@@ -39,12 +39,14 @@ func (n *Node) Status() Status {
 	return Status{
 		ID: n.cfg.ID, State: n.raft.State().String(), Term: n.raft.CurrentTerm(), Leader: string(leader),
 		Last: n.raft.LastIndex(), Commit: n.raft.CommitIndex(), Applied: n.fsm.done.get(),
-		Servers: n.servers(), Contact: n.contact(),
+		Servers: n.servers(), Contact: n.Contact(),
 		Stuck: n.log.StuckFor(), Applying: n.fsm.busy.longest(), Queued: n.packer.queue.len(),
 	}
 }
 
-func (n *Node) contact() time.Duration {
+// Contact is how long ago this node heard of the leader: 0 on the leader itself, -1
+// for never.
+func (n *Node) Contact() time.Duration {
 	switch last := n.raft.LastContact(); {
 	case n.raft.State() == raft.Leader:
 		return 0

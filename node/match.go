@@ -11,6 +11,7 @@ import (
 	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/node/media"
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/storage"
 )
 
 // staleAfter is the age from which an answer is flagged as stale.
@@ -18,8 +19,19 @@ const staleAfter = 60 * time.Second
 
 // Match implements api.Backend. A lookup never leaves this node.
 func (n *Node) Match(ctx context.Context, signals []spec.Signal) (api.MatchAnswer, error) {
-	n.sight(signals)
-	return n.lookup(signals, signals)
+	answers, err := n.MatchAll(ctx, [][]spec.Signal{signals})
+	if err != nil {
+		return api.MatchAnswer{}, err
+	}
+	return answers[0], nil
+}
+
+// MatchAll implements api.Backend.
+func (n *Node) MatchAll(_ context.Context, queries [][]spec.Signal) ([]api.MatchAnswer, error) {
+	for _, signals := range queries {
+		n.sight(signals)
+	}
+	return n.lookup(queries, queries)
 }
 
 // MatchFile implements api.Backend. Of a picture the eight turned and mirrored
@@ -41,68 +53,88 @@ func (n *Node) MatchFile(ctx context.Context, r io.Reader, name string) (api.Mat
 			queries = append(queries, spec.Signal{Type: "pdq", Value: variants[i][:]})
 		}
 	}
-	a, err := n.lookup(signals, queries)
+	answers, err := n.lookup([][]spec.Signal{signals}, [][]spec.Signal{queries})
+	if err != nil {
+		return api.MatchAnswer{}, err
+	}
+	a := answers[0]
 	for _, u := range rec.Unsupported {
 		a.Unsupported = append(a.Unsupported, api.Unsupported{Type: u.Type, Code: u.Code})
-	}
-	return a, err
-}
-
-// lookup answers from this node's own store, as of one state of the log.
-func (n *Node) lookup(signals, queries []spec.Signal) (api.MatchAnswer, error) {
-	a := api.MatchAnswer{Signals: signals}
-	if err := n.mayAnswer(); err != nil {
-		return a, err
-	}
-	a.Freshness = n.freshness()
-	hits, truncated, err := n.store.Lookup(queries)
-	if err != nil {
-		return a, err
-	}
-	a.Truncated = truncated
-	nowMS := uint64(n.cfg.Now().UnixMilli())
-	for _, h := range hits {
-		if h.Entry.Sunset != 0 && nowMS >= h.Entry.Sunset {
-			continue // provisional and over, although no tick has said so yet
-		}
-		a.Matches = append(a.Matches, api.Match{
-			Entry: h.Entry.Entry, Type: h.Type, Distance: h.Distance, Threshold: h.Threshold,
-			State: spec.StateName(h.Entry.State), Labels: h.Entry.Labels, LogIndex: h.Entry.Since,
-			Final: n.consensus == nil || h.Entry.Since < a.Final,
-		})
 	}
 	return a, nil
 }
 
+// lookup answers from this node's own store, as of one state of the log. signals[i]
+// is what the answer says was looked up for queries[i].
+func (n *Node) lookup(signals, queries [][]spec.Signal) ([]api.MatchAnswer, error) {
+	f, err := n.mayAnswer()
+	if err != nil {
+		return nil, err
+	}
+	found, err := n.store.LookupAll(queries)
+	if err != nil {
+		return nil, err
+	}
+	nowMS := uint64(n.cfg.Now().UnixMilli())
+	answers := make([]api.MatchAnswer, len(found))
+	for i := range found {
+		answers[i] = api.MatchAnswer{Signals: signals[i], Freshness: f, Truncated: found[i].Truncated, Matches: n.matches(found[i].Hits, nowMS, f.Final)}
+	}
+	return answers, nil
+}
+
+// matches are the hits that hold now.
+func (n *Node) matches(hits []storage.Hit, nowMS, final uint64) []api.Match {
+	if len(hits) == 0 {
+		return nil
+	}
+	out := make([]api.Match, 0, len(hits))
+	for i := range hits {
+		h := &hits[i]
+		if h.Entry.Sunset != 0 && nowMS >= h.Entry.Sunset {
+			continue // provisional and over, although no tick has said so yet
+		}
+		out = append(out, api.Match{
+			Entry: h.Entry.Entry, Type: h.Type, Distance: h.Distance, Threshold: h.Threshold,
+			State: spec.StateName(h.Entry.State), Labels: h.Entry.Labels, LogIndex: h.Entry.Since,
+			Final: n.consensus == nil || h.Entry.Since < final,
+		})
+	}
+	return out
+}
+
 // MatchRows implements api.Backend.
 func (n *Node) MatchRows(_ context.Context, in io.Reader, out io.Writer, about func(api.Freshness)) error {
-	if err := n.mayAnswer(); err != nil {
+	f, err := n.mayAnswer()
+	if err != nil {
 		return err
 	}
-	about(n.freshness())
-	_, err := n.store.ListedRows(out, in)
+	about(f)
+	_, err = n.store.ListedRows(out, in)
 	return err
 }
 
-// mayAnswer refuses lookups until the node is ready and, where it is set to fail
-// closed, from what is too old. A node that halted answers from what it had.
-func (n *Node) mayAnswer() error {
+// mayAnswer says on what answers rest. It refuses lookups until the node is ready
+// and, where it is set to fail closed, from what is too old. A node that halted
+// answers from what it had.
+func (n *Node) mayAnswer() (api.Freshness, error) {
 	for _, c := range n.Ready(context.Background()) {
 		if !c.OK && c.Name != checkHistory {
-			return spec.Errorf(spec.CodeNotReady, "the node is not ready: %s", c.Reason)
+			return api.Freshness{}, spec.Errorf(spec.CodeNotReady, "the node is not ready: %s", c.Reason)
 		}
 	}
-	if f := n.freshness(); n.cfg.MaxAge > 0 && f.Age > n.cfg.MaxAge {
-		return spec.Errorf(spec.CodeStale, "what is final is %d s old, and this node answers from at most %d s", int(f.Age.Seconds()), int(n.cfg.MaxAge.Seconds()))
+	f := n.freshness()
+	if n.cfg.MaxAge > 0 && f.Age > n.cfg.MaxAge {
+		return f, spec.Errorf(spec.CodeStale, "what is final is %d s old, and this node answers from at most %d s", int(f.Age.Seconds()), int(n.cfg.MaxAge.Seconds()))
 	}
-	return nil
+	return f, nil
 }
 
 // freshness says on which state of the log answers rest.
 func (n *Node) freshness() api.Freshness {
 	contact := time.Duration(-1)
 	if n.consensus != nil {
-		contact = n.consensus.Status().Contact
+		contact = n.consensus.Contact()
 	}
 	final := n.final.Newest()
 	f := freshnessOf(n.store.Size(), final, n.cfg.Now(), n.consensus == nil, contact)

@@ -33,6 +33,8 @@ type database struct {
 	buckets [2]*bucketCache // of the live tree and of the rules' tree
 	hot     hot
 	decoded decoded
+	// what lookups read lately
+	remembered *remembered
 }
 
 // counts are numbers that would cost a scan to find again.
@@ -121,7 +123,7 @@ func checkSchema(db *pebble.DB) error {
 func loadDatabase(db *pebble.DB, name string, progress func(done, of uint64)) (*database, error) {
 	d := &database{
 		pebble: db, name: name, live: newBucketTree(liveBits), rules: newBucketTree(ruleBits),
-		finders: newFinders(), hot: hot{},
+		finders: newFinders(), hot: hot{}, remembered: newRemembered(),
 		buckets: [2]*bucketCache{newBucketCache(tableLive, 64), newBucketCache(tableRuleLeaf, 32)},
 	}
 	var a appliedWire

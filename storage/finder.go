@@ -20,8 +20,10 @@ import (
 type finder interface {
 	add(value []byte) error
 	remove(value []byte)
-	// search calls fn with each value found and its distance.
-	search(value []byte, fn func(found []byte, distance int)) (truncated bool)
+	// searchAll calls fn for value i with each value found and its distance, and
+	// cut where there may be more. What was found is not changed
+	// afterwards.
+	searchAll(values [][]byte, fn func(i int, found []byte, distance int), cut func(i int))
 	// load returns a way to add many values, which ends with finish.
 	load(hint int) (add func(value []byte) error, finish func() error)
 }
@@ -53,12 +55,30 @@ type hamming struct {
 func (h *hamming) add(v []byte) error { return h.index.Add((*[32]byte)(v), 0) }
 func (h *hamming) remove(v []byte)    { h.index.Remove((*[32]byte)(v), 0) }
 
-func (h *hamming) search(v []byte, fn func([]byte, int)) bool {
-	matches, truncated := h.index.Search((*[32]byte)(v), h.radius, nil)
-	for i := range matches {
-		fn(matches[i].Hash[:], matches[i].Distance)
+func (h *hamming) searchAll(values [][]byte, fn func(int, []byte, int), cut func(int)) {
+	answer := func(i int, matches []nearby.Match, truncated bool) {
+		for k := range matches {
+			fn(i, matches[k].Hash[:], matches[k].Distance)
+		}
+		if truncated {
+			cut(i)
+		}
 	}
-	return truncated
+	if len(values) == 1 {
+		matches, truncated := h.index.Search((*[32]byte)(values[0]), h.radius, nil)
+		answer(0, matches, truncated)
+		return
+	}
+	rows := make([][32]byte, len(values))
+	for i, v := range values {
+		rows[i] = [32]byte(v)
+	}
+	var results nearby.Results
+	h.index.SearchBatch(rows, h.radius, &results)
+	for i := range rows {
+		matches, truncated := results.Of(i)
+		answer(i, matches, truncated)
+	}
 }
 
 func (h *hamming) load(hint int) (func([]byte) error, func() error) {
@@ -75,12 +95,16 @@ type texts struct {
 func (x *texts) add(v []byte) error { return x.index.Add((*tlsh.Hash)(v), 0) }
 func (x *texts) remove(v []byte)    { x.index.Remove((*tlsh.Hash)(v), 0) }
 
-func (x *texts) search(v []byte, fn func([]byte, int)) bool {
-	matches, truncated := x.index.Search((*tlsh.Hash)(v), x.distance, nil)
-	for i := range matches {
-		fn(matches[i].Hash[:], matches[i].Distance)
+func (x *texts) searchAll(values [][]byte, fn func(int, []byte, int), cut func(int)) {
+	for i, v := range values {
+		matches, truncated := x.index.Search((*tlsh.Hash)(v), x.distance, nil)
+		for k := range matches {
+			fn(i, matches[k].Hash[:], matches[k].Distance)
+		}
+		if truncated {
+			cut(i)
+		}
 	}
-	return truncated
 }
 
 func (x *texts) load(int) (func([]byte) error, func() error) {
@@ -124,20 +148,21 @@ func (s *sounds) remove(v []byte) {
 	}
 }
 
-func (s *sounds) search(v []byte, fn func([]byte, int)) bool {
-	p, err := chromaprint.FromBytes(v)
-	if err != nil {
-		return false
-	}
+func (s *sounds) searchAll(values [][]byte, fn func(int, []byte, int), _ func(int)) {
 	s.mu.RLock()
 	list := s.list // never changed in place
 	s.mu.RUnlock()
-	for _, x := range list {
-		if a := chromaprint.Align(p, x.print); a.Match() {
-			fn(x.value, a.Rate())
+	for i, v := range values {
+		p, err := chromaprint.FromBytes(v)
+		if err != nil {
+			continue
+		}
+		for _, x := range list {
+			if a := chromaprint.Align(p, x.print); a.Match() {
+				fn(i, x.value, a.Rate())
+			}
 		}
 	}
-	return false
 }
 
 func (s *sounds) load(int) (func([]byte) error, func() error) {

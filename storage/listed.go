@@ -49,6 +49,25 @@ func (t *listed) has(s spec.Signal) bool {
 	return t.others.Has((*[32]byte)(&k))
 }
 
+// hasAll makes here[i] true for the values of a group that are listed, and false for
+// those that were true: they were found already.
+func (t *listed) hasAll(g *signalGroup, here []bool) {
+	if g.typ.Name != typeDigest || len(g.values) == 1 {
+		for i, v := range g.values {
+			here[i] = !here[i] && t.has(spec.Signal{Type: g.typ.Name, Value: v})
+		}
+		return
+	}
+	rows, found := make([][32]byte, len(g.values)), make([]byte, len(g.values))
+	for i, v := range g.values {
+		rows[i] = [32]byte(v)
+	}
+	t.digests.HasBatch(rows, found)
+	for i := range found {
+		here[i] = found[i] == 1
+	}
+}
+
 // MaxRows bounds the rows of one call of ListedRows.
 const MaxRows = 1 << 20
 

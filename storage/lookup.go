@@ -7,8 +7,6 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -17,193 +15,277 @@ type Hit struct {
 	Type      string // of the signal that matched
 	Distance  int
 	Threshold int
-	Entry     spec.LiveMeta
+	Entry     spec.LiveMeta // shared: its labels must not be changed
 }
 
-// maxHits bounds the answer to one lookup: of a picture that is listed a thousand
+// Found is what one query found: each entry once, nearest first. Truncated says
+// that there were more than could be answered.
+type Found struct {
+	Hits      []Hit
+	Truncated bool
+}
+
+// maxHits bounds the answer to one query: of a picture that is listed a thousand
 // times, nearly the same, the nearest say all that a decision needs.
 const maxHits = 100
 
 // Lookup finds the matchable entries that list one of the signals, or, for types
-// that match within a distance, a signal within the type's threshold: each entry
-// once, nearest first. truncated says that there were more than could be
-// answered.
+// that match within a distance, a signal within the type's threshold.
 func (s *Store) Lookup(signals []spec.Signal) (hits []Hit, truncated bool, err error) {
-	for _, q := range signals {
-		if err := q.Check(); err != nil {
-			return nil, false, err
+	found, err := s.LookupAll([][]spec.Signal{signals})
+	if err != nil {
+		return nil, false, err
+	}
+	return found[0].Hits, found[0].Truncated, nil
+}
+
+// LookupAll answers each query as Lookup would, in their order. Many at once are
+// faster than one after the other: each index is asked once, with all cores, and
+// records are read in the order in which they lie.
+func (s *Store) LookupAll(queries [][]spec.Signal) (found []Found, err error) {
+	for _, signals := range queries {
+		for i := range signals {
+			if err := signals[i].Check(); err != nil {
+				return nil, err
+			}
 		}
 	}
 	err = s.read(func(d *database) error {
-		r := lookup{d: d}
-		var frames []spec.Signal
-		for _, q := range signals {
-			if q.Type == typeFrame {
-				frames = append(frames, q)
-			} else {
-				r.one(q)
+		l := &lookup{d: d, queries: make([]query, len(queries)), entries: entryReader{d: d}}
+		defer l.entries.close()
+		l.search(queries)
+		if err := l.readAhead(); err != nil {
+			return err
+		}
+		found = make([]Found, len(queries))
+		for i := range l.queries {
+			if found[i], err = l.resolve(&l.queries[i]); err != nil {
+				return err
 			}
 		}
-		defer r.close()
-		if err := r.resolve(); err != nil {
-			return err
-		}
-		if err := r.video(frames); err != nil {
-			return err
-		}
-		hits, truncated = r.answer()
 		return nil
 	})
-	return hits, truncated, err
+	return found, err
 }
 
 // typeFrame is the signal type of one frame of a video. The frames of a query are
 // those of one video.
 const typeFrame = "vpdq"
 
+// A lookup is a call under way.
 type lookup struct {
-	d         *database
-	near      []nearHit // whose entries were not read yet
+	d       *database
+	queries []query
+	entries entryReader
+}
+
+// A query is what one query found so far.
+type query struct {
+	near      []nearHit // except of frames
+	frames    []nearHit
+	asked     int // different frames
 	hits      []Hit
+	known     map[spec.Hash]struct{} // the entries of hits, once they are many
 	truncated bool
-	it        *pebble.Iterator // over the live signals, once one was read
 }
 
 // A nearHit is a listed value near one that was asked for.
 type nearHit struct {
-	typ       spec.SignalType
+	typ       *spec.SignalType
 	value     []byte
 	distance  int
+	signal    int // of the query
+	known     bool
+	listed    []spec.LiveMeta // the entries that list it, once known
 	threshold int
 }
 
-// one finds what one signal finds: by equality, and within its type's threshold.
-func (r *lookup) one(q spec.Signal) {
-	t, _ := spec.SignalTypeOf(q.Type)
-	exact := false
-	if f := r.d.finders[q.Type]; f != nil {
-		truncated := f.search(q.Value, func(found []byte, distance int) {
-			exact = exact || distance == 0 && bytes.Equal(found, q.Value)
-			r.near = append(r.near, nearHit{t, found, distance, t.Threshold})
-		})
-		r.truncated = r.truncated || truncated
+// search asks the indexes for what is near the signals and equal to them.
+func (l *lookup) search(queries [][]spec.Signal) {
+	for _, g := range groupSignals(queries) {
+		exact := make([]bool, len(g.values))
+		if g.finder = l.d.finders[g.typ.Name]; g.finder != nil {
+			g.search(l, exact)
+		}
+		if g.typ.Name == typeFrame {
+			continue // each frame that is listed is found by its finder
+		}
+		l.d.exact.hasAll(g, exact)
+		for i, here := range exact {
+			if here { // and what a finder did not find matches itself all the same
+				g.take(l, i, g.values[i], 0)
+			}
+		}
 	}
-	if !exact && r.d.exact.has(q) { // what a finder does not hold matches itself all the same
-		r.near = append(r.near, nearHit{t, q.Value, 0, t.Threshold})
+	for i := range l.queries {
+		if near := l.queries[i].near; !slices.IsSortedFunc(near, nearer) {
+			slices.SortStableFunc(near, nearer)
+		}
 	}
 }
 
-// resolve reads the entries of what was found, nearest first, until the answer is
-// full.
-func (r *lookup) resolve() error {
-	slices.SortStableFunc(r.near, func(a, b nearHit) int { return cmp.Compare(a.distance, b.distance) })
-	entries := map[spec.Hash]struct{}{}
-	for _, n := range r.near {
-		if len(entries) >= maxHits {
-			r.truncated = true
-			return nil
-		}
-		key := spec.Signal{Type: n.typ.Name, Value: n.value}.Key()
-		err := r.entries(key, func(m spec.LiveMeta) {
-			if _, known := entries[m.Entry]; known {
-				return // by something nearer, or as near
+func nearer(a, b nearHit) int {
+	return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.signal, b.signal))
+}
+
+// A signalGroup is the signals of one type in all queries.
+type signalGroup struct {
+	typ    spec.SignalType
+	values [][]byte
+	at     []signalPlace // of each value
+	finder finder
+}
+
+type signalPlace struct{ query, signal int }
+
+// groupSignals sorts signals by type. Frames that are the same count once in a
+// query.
+func groupSignals(queries [][]spec.Signal) (groups []*signalGroup) {
+	var g *signalGroup
+	for q, signals := range queries {
+		var frames map[string]bool
+		for i := range signals {
+			s := &signals[i]
+			if s.Type == typeFrame {
+				if frames[string(s.Value)] {
+					continue
+				}
+				if frames == nil {
+					frames = map[string]bool{}
+				}
+				frames[string(s.Value)] = true
 			}
-			entries[m.Entry] = struct{}{}
-			r.hits = append(r.hits, Hit{Type: n.typ.Name, Distance: n.distance, Threshold: n.threshold, Entry: m})
-		})
-		if err != nil {
-			return err
+			if g == nil || g.typ.Name != s.Type {
+				g, groups = groupOf(groups, s.Type)
+			}
+			g.values, g.at = append(g.values, s.Value), append(g.at, signalPlace{q, i})
 		}
 	}
-	return nil
+	return groups
+}
+
+func groupOf(groups []*signalGroup, typ string) (*signalGroup, []*signalGroup) {
+	for _, g := range groups {
+		if g.typ.Name == typ {
+			return g, groups
+		}
+	}
+	t, _ := spec.SignalTypeOf(typ)
+	g := &signalGroup{typ: t}
+	return g, append(groups, g)
+}
+
+// search asks the type's finder. exact[i] becomes true for values that it found
+// itself.
+func (g *signalGroup) search(l *lookup, exact []bool) {
+	if g.typ.Name == typeFrame {
+		for _, at := range g.at {
+			l.queries[at.query].asked++
+		}
+	}
+	g.finder.searchAll(g.values, func(i int, found []byte, distance int) {
+		exact[i] = exact[i] || distance == 0 && bytes.Equal(found, g.values[i])
+		g.take(l, i, found, distance)
+	}, func(i int) { l.queries[g.at[i].query].truncated = true })
+}
+
+// take notes what was found of value i.
+func (g *signalGroup) take(l *lookup, i int, found []byte, distance int) {
+	q := &l.queries[g.at[i].query]
+	n := nearHit{typ: &g.typ, value: found, distance: distance, signal: g.at[i].signal, threshold: g.typ.Threshold}
+	if g.typ.Name == typeFrame {
+		q.frames = append(q.frames, n)
+	} else {
+		q.near = append(q.near, n)
+	}
+}
+
+// resolve reads the entries of what a query found, nearest first, until the answer
+// is full.
+func (l *lookup) resolve(q *query) (Found, error) {
+	for i := range q.near {
+		if len(q.hits) >= maxHits {
+			q.truncated = true
+			break
+		}
+		n := &q.near[i]
+		if err := l.entries.of(n); err != nil {
+			return Found{}, err
+		}
+		for _, m := range n.listed {
+			if !q.hit(&m.Entry) { // by something nearer, or as near
+				q.hits = append(q.hits, Hit{Type: n.typ.Name, Distance: n.distance, Threshold: n.threshold, Entry: m})
+			}
+		}
+	}
+	if err := l.video(q); err != nil {
+		return Found{}, err
+	}
+	return q.answer(), nil
+}
+
+// fewHits are compared with faster than a map is asked.
+const fewHits = 16
+
+// hit reports whether an entry was hit before.
+func (q *query) hit(entry *spec.Hash) bool {
+	if len(q.hits) < fewHits {
+		return slices.ContainsFunc(q.hits, func(h Hit) bool { return h.Entry.Entry == *entry })
+	}
+	if q.known == nil {
+		q.known = map[spec.Hash]struct{}{}
+		for i := range q.hits {
+			q.known[q.hits[i].Entry.Entry] = struct{}{}
+		}
+	}
+	_, known := q.known[*entry]
+	q.known[*entry] = struct{}{}
+	return known
 }
 
 // video finds the entries that have a frame near enough to at least the share of
 // the query's frames that the type's threshold asks for.
-func (r *lookup) video(frames []spec.Signal) error {
+func (l *lookup) video(q *query) error {
 	type seen struct {
 		meta   spec.LiveMeta
 		frames int // of the query, with a listed one near
 		last   int // the last frame counted
 	}
 	found := map[spec.Hash]*seen{}
-	total := 0
-	asked := map[string]bool{}
-	for i, q := range frames {
-		if asked[string(q.Value)] {
-			continue
+	for i := range q.frames {
+		n := &q.frames[i]
+		if err := l.entries.of(n); err != nil {
+			return err
 		}
-		asked[string(q.Value)] = true
-		total++
-		var failed error
-		truncated := r.d.finders[typeFrame].search(q.Value, func(value []byte, _ int) {
-			near := spec.Signal{Type: typeFrame, Value: value}
-			if failed == nil {
-				failed = r.entries(near.Key(), func(m spec.LiveMeta) {
-					s := found[m.Entry]
-					if s == nil {
-						s = &seen{meta: m, last: -1}
-						found[m.Entry] = s
-					}
-					if s.last != i {
-						s.frames, s.last = s.frames+1, i
-					}
-				})
+		for _, m := range n.listed {
+			s := found[m.Entry]
+			if s == nil {
+				s = &seen{meta: m, last: -1}
+				found[m.Entry] = s
 			}
-		})
-		r.truncated = r.truncated || truncated
-		if failed != nil {
-			return failed
+			if s.last != n.signal {
+				s.frames, s.last = s.frames+1, n.signal
+			}
 		}
 	}
 	for _, s := range found {
-		missing := (100*(total-s.frames) + total - 1) / total // rounded up: 79.1 per cent found is not 80
+		missing := (100*(q.asked-s.frames) + q.asked - 1) / q.asked // rounded up: 79.1 per cent found is not 80
 		if missing <= threshold(typeFrame) {
-			r.hits = append(r.hits, Hit{Type: typeFrame, Distance: missing, Threshold: threshold(typeFrame), Entry: s.meta})
+			q.hits = append(q.hits, Hit{Type: typeFrame, Distance: missing, Threshold: threshold(typeFrame), Entry: s.meta})
 		}
 	}
 	return nil
 }
 
-// entries calls fn with what is listed of the signal of key k, by each entry.
-func (r *lookup) entries(k spec.Hash, fn func(spec.LiveMeta)) error {
-	if r.it == nil {
-		it, err := r.d.pebble.NewIter(tableBounds(tableLive, nil, nil))
-		if err != nil {
-			return err
-		}
-		r.it = it
-	}
-	prefix := livePrefix(k)
-	for ok := r.it.SeekGE(prefix); ok && bytes.HasPrefix(r.it.Key(), prefix); ok = r.it.Next() {
-		v, ok := quickLive(r.it.Value())
-		if !ok {
-			return spec.Errorf(spec.CodeCorrupt, "a live signal cannot be decoded")
-		}
-		m, ok := quickMeta(v.Meta)
-		if !ok {
-			return spec.Errorf(spec.CodeCorrupt, "what a live signal says of its entry cannot be decoded")
-		}
-		fn(m)
-	}
-	return r.it.Error()
-}
-
-func (r *lookup) close() {
-	if r.it != nil {
-		_ = r.it.Close() // its error was looked at after every read
-	}
-}
-
 // answer keeps the nearest hit of each entry.
-func (r *lookup) answer() ([]Hit, bool) {
-	slices.SortStableFunc(r.hits, func(a, b Hit) int {
-		return cmp.Or(slices.Compare(a.Entry.Entry[:], b.Entry.Entry[:]), cmp.Compare(a.Distance, b.Distance))
+func (q *query) answer() Found {
+	slices.SortStableFunc(q.hits, func(a, b Hit) int {
+		return cmp.Or(bytes.Compare(a.Entry.Entry[:], b.Entry.Entry[:]), cmp.Compare(a.Distance, b.Distance))
 	})
-	hits := slices.CompactFunc(r.hits, func(a, b Hit) bool { return a.Entry.Entry == b.Entry.Entry })
+	hits := slices.CompactFunc(q.hits, func(a, b Hit) bool { return a.Entry.Entry == b.Entry.Entry })
 	slices.SortStableFunc(hits, func(a, b Hit) int { return cmp.Compare(a.Distance, b.Distance) })
 	if len(hits) > maxHits {
-		return hits[:maxHits], true
+		return Found{hits[:maxHits], true}
 	}
-	return hits, r.truncated
+	return Found{hits, q.truncated}
 }

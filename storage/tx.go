@@ -107,6 +107,7 @@ func (t *Tx) Commit(a Applied) error {
 // publish brings memory in line with what was committed.
 func (t *Tx) publish(a Applied) error {
 	d := t.d
+	d.remembered.changed(t.touched, t.removed)
 	for _, l := range t.removed {
 		listed, err := anyUnder(d.pebble, livePrefix(l.k))
 		if err != nil {

@@ -19,6 +19,9 @@ import (
 type Backend interface {
 	// Match looks signals up that were checked with spec.Signal.Check.
 	Match(ctx context.Context, signals []spec.Signal) (MatchAnswer, error)
+	// MatchAll answers queries of such signals in their order, all as of one state of
+	// the log. It fails for all of them or for none.
+	MatchAll(ctx context.Context, queries [][]spec.Signal) ([]MatchAnswer, error)
 	// MatchFile hashes what r yields and looks the signals up. The name is the
 	// caller's and may be empty. r enforces the size limit.
 	MatchFile(ctx context.Context, r io.Reader, name string) (MatchAnswer, error)

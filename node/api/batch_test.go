@@ -120,6 +120,29 @@ func TestBatchAnswersWhatItHas(t *testing.T) {
 	}
 }
 
+// A line is answered although the next one has begun and does not end.
+func TestBatchAnswersBeforeALineThatHasBegun(t *testing.T) {
+	r := serveFake(t, nil)
+	w, s := startBatch(t, r, socketDoor)
+	rest := ""
+	for i := range 4 {
+		whole, begun := line(2*i, hexOf("listed"))+line(2*i+1, hexOf("other")), line(2*i+2, hexOf("listed"))
+		if _, err := io.WriteString(w, whole[len(rest):]+begun[:20]); err != nil {
+			t.Fatal(err)
+		}
+		rest = begun[:20]
+		for k := range 2 {
+			if a := next(t, s); a.ID != fmt.Sprint(2*i+k) || (a.Answer.Verdict == "match") != (k == 0) {
+				t.Fatalf("answer %d: %+v", 2*i+k, a)
+			}
+		}
+	}
+	w.Close()
+	if a := next(t, s); a.Error.Code != "MALFORMED" || a.Line != 9 {
+		t.Errorf("a line that never ended: %+v", a)
+	}
+}
+
 func TestBatchLinesThatAreWrong(t *testing.T) {
 	r := serveFake(t, nil)
 	long := `{"id":"` + strings.Repeat("x", maxLine) + `"}`

@@ -56,6 +56,17 @@ func (f *fake) Match(_ context.Context, signals []spec.Signal) (MatchAnswer, err
 	return a, f.called("Match", signals)
 }
 
+func (f *fake) MatchAll(ctx context.Context, queries [][]spec.Signal) (answers []MatchAnswer, err error) {
+	for _, signals := range queries {
+		a, err := f.Match(ctx, signals)
+		if err != nil {
+			return nil, err
+		}
+		answers = append(answers, a)
+	}
+	return answers, nil
+}
+
 // MatchRows answers row by row, as they come.
 func (f *fake) MatchRows(_ context.Context, in io.Reader, out io.Writer, about func(Freshness)) error {
 	if err := f.called("MatchRows", nil); err != nil {

@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,7 +96,7 @@ func handler(cfg Config, s *service, notYet func() error) http.Handler {
 	wire.HandlerWithOptions(strict, wire.StdHTTPServerOptions{BaseRouter: mux, ErrorHandlerFunc: failParameter})
 	mountProofs(mux, cfg.Proofs)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, pattern := mux.Handler(r)
+		found, pattern := mux.Handler(r)
 		route, ok := routes[pattern]
 		if !ok {
 			route, ok = proofRoutes[pattern]
@@ -119,7 +120,10 @@ func handler(cfg Config, s *service, notYet func() error) http.Handler {
 			fail(w, r, err)
 			return
 		}
-		mux.ServeHTTP(w, r)
+		if strings.Contains(pattern, "{") {
+			found = mux // which also tells what stands at the wildcards
+		}
+		found.ServeHTTP(w, r)
 	})
 }
 
@@ -157,11 +161,15 @@ func bound(w http.ResponseWriter, r *http.Request, route route, maxFile int64) e
 		r.Body = http.MaxBytesReader(w, r.Body, 0)
 		return nil
 	}
-	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || !contains(bodyTypes[limit], kind) {
-		return spec.Errorf(spec.CodeUnsupported, "the Content-Type of this route is %s", strings.Join(bodyTypes[limit], " or "))
+	kind := r.Header.Get("Content-Type")
+	if !slices.Contains(bodyTypes[limit], kind) {
+		var params map[string]string
+		var err error
+		if kind, params, err = mime.ParseMediaType(kind); err != nil || !slices.Contains(bodyTypes[limit], kind) {
+			return spec.Errorf(spec.CodeUnsupported, "the Content-Type of this route is %s", strings.Join(bodyTypes[limit], " or "))
+		}
+		r.Header.Set("Content-Type", mime.FormatMediaType(kind, params)) // in the case that the routes look for
 	}
-	r.Header.Set("Content-Type", mime.FormatMediaType(kind, params)) // in the case that the routes look for
 	switch {
 	case limit == streamBody:
 		return nil
@@ -178,7 +186,7 @@ func bound(w http.ResponseWriter, r *http.Request, route route, maxFile int64) e
 		return spec.Errorf(spec.CodeTooLarge, "the body has %d bytes, this route takes %d", r.ContentLength, limit)
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, limit)
-	if route.maxBody == fileBody {
+	if route.maxBody == fileBody && (r.ContentLength < 0 || r.ContentLength > smallBody) {
 		r.Body = &steadyBody{r.Body, http.NewResponseController(w)}
 	}
 	return nil
@@ -196,13 +204,4 @@ func (b *steadyBody) Read(p []byte) (int, error) {
 	_ = b.conn.SetReadDeadline(now.Add(readTimeout)) // without deadlines the server's own hold
 	_ = b.conn.SetWriteDeadline(now.Add(writeTimeout))
 	return b.ReadCloser.Read(p)
-}
-
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
 }

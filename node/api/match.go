@@ -21,7 +21,7 @@ type service struct{ b Backend }
 
 // Match implements wire.StrictServerInterface.
 func (s *service) Match(ctx context.Context, req wire.MatchRequestObject) (wire.MatchResponseObject, error) {
-	var a wire.MatchAnswer
+	var a MatchAnswer
 	var err error
 	switch {
 	case req.JSONBody != nil:
@@ -34,45 +34,55 @@ func (s *service) Match(ctx context.Context, req wire.MatchRequestObject) (wire.
 	if err != nil {
 		return nil, err
 	}
-	return wire.Match200JSONResponse(a), nil
+	return &matchAnswer{a}, nil
 }
 
-// matchSignals looks up what is of a known type and reports the rest as
-// unsupported.
-func (s *service) matchSignals(ctx context.Context, in []wire.Signal) (wire.MatchAnswer, error) {
-	if len(in) == 0 || len(in) > maxQuery {
-		return wire.MatchAnswer{}, wire.At("/signals", spec.Errorf(spec.CodeMalformed, "a lookup is of 1 to %d signals", maxQuery))
+func (s *service) matchSignals(ctx context.Context, in []wire.Signal) (MatchAnswer, error) {
+	known, unknown, err := readSignals(in)
+	if err != nil {
+		return MatchAnswer{}, err
 	}
-	var known []spec.Signal
-	var unknown []Unsupported
-	for i, w := range in {
-		sig, err := signal(w, "/signals/"+strconv.Itoa(i))
+	a, err := s.b.Match(ctx, known)
+	if err != nil {
+		return MatchAnswer{}, err
+	}
+	a.Unsupported = append(a.Unsupported, unknown...)
+	return a, nil
+}
+
+// readSignals reads what is to be looked up. What is of no known type is reported
+// as unsupported.
+func readSignals(in []wire.Signal) (known []spec.Signal, unknown []Unsupported, err error) {
+	if len(in) == 0 || len(in) > maxQuery {
+		return nil, nil, wire.At("/signals", spec.Errorf(spec.CodeMalformed, "a lookup is of 1 to %d signals", maxQuery))
+	}
+	known = make([]spec.Signal, 0, len(in))
+	for i := range in {
+		sig, err := spec.ParseSignal(in[i].Type, in[i].Value)
+		if err != nil || in[i].Quality != nil {
+			sig, err = signal(in[i], "/signals/"+strconv.Itoa(i))
+		}
 		switch {
 		case spec.CodeOf(err) == spec.CodeSignalType:
-			unknown = append(unknown, Unsupported{w.Type, spec.CodeSignalType})
+			unknown = append(unknown, Unsupported{in[i].Type, spec.CodeSignalType})
 		case err != nil:
-			return wire.MatchAnswer{}, err
+			return nil, nil, err
 		default:
 			known = append(known, sig)
 		}
 	}
-	a, err := s.b.Match(ctx, known)
-	if err != nil {
-		return wire.MatchAnswer{}, err
-	}
-	a.Unsupported = append(a.Unsupported, unknown...)
-	return wireAnswer(a), nil
+	return known, unknown, nil
 }
 
 // matchForm looks up the one file of a form.
-func (s *service) matchForm(ctx context.Context, form *multipart.Reader) (wire.MatchAnswer, error) {
+func (s *service) matchForm(ctx context.Context, form *multipart.Reader) (MatchAnswer, error) {
 	for {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {
-			return wire.MatchAnswer{}, spec.Errorf(spec.CodeMalformed, `the form has no file in a field "file"`)
+			return MatchAnswer{}, spec.Errorf(spec.CodeMalformed, `the form has no file in a field "file"`)
 		}
 		if err != nil {
-			return wire.MatchAnswer{}, badForm(err)
+			return MatchAnswer{}, badForm(err)
 		}
 		if part.FormName() == "file" {
 			return s.matchFile(ctx, part, part.FileName())
@@ -91,16 +101,12 @@ func badForm(err error) error {
 // matchFile hashes and looks up a file. When nothing could be computed but its
 // exact hashes, and those match nothing, that is no answer but a failure: a file
 // of a supported kind with the same content might match.
-func (s *service) matchFile(ctx context.Context, r io.Reader, name string) (wire.MatchAnswer, error) {
+func (s *service) matchFile(ctx context.Context, r io.Reader, name string) (MatchAnswer, error) {
 	a, err := s.b.MatchFile(ctx, r, name)
-	if err != nil {
-		return wire.MatchAnswer{}, err
+	if err == nil && a.Verdict() == VerdictUnchecked && !anyNear(a.Signals) {
+		err = &uncheckedError{wireAnswer(a)}
 	}
-	out := wireAnswer(a)
-	if a.Verdict() == VerdictUnchecked && !anyNear(a.Signals) {
-		return wire.MatchAnswer{}, &uncheckedError{out}
-	}
-	return out, nil
+	return a, err
 }
 
 // anyNear reports whether a signal is of a type with a distance.

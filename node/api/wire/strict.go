@@ -39,12 +39,18 @@ func At(pointer string, err error) error {
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *MatchRequest) UnmarshalJSON(b []byte) error {
+	if v.Quick(b) {
+		return nil
+	}
 	type plain MatchRequest
 	return strict(b, (*plain)(v))
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *BatchQuery) UnmarshalJSON(b []byte) error {
+	if v.Quick(b) {
+		return nil
+	}
 	type plain BatchQuery
 	return strict(b, (*plain)(v))
 }

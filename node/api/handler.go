@@ -120,6 +120,9 @@ func handler(cfg Config, s *service, notYet func() error) http.Handler {
 			fail(w, r, err)
 			return
 		}
+		if pattern == "POST /v1/match" && s.matchPlain(w, r) {
+			return
+		}
 		if strings.Contains(pattern, "{") {
 			found = mux // which also tells what stands at the wildcards
 		}

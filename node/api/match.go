@@ -3,10 +3,13 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"mime/multipart"
+	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/tocsin-db/tocsin/node/api/wire"
@@ -35,6 +38,40 @@ func (s *service) Match(ctx context.Context, req wire.MatchRequestObject) (wire.
 		return nil, err
 	}
 	return &matchAnswer{a}, nil
+}
+
+// matchPlain answers a small request as programs write it without the generated
+// decoder. answered is false for all others, of which nothing is lost.
+func (s *service) matchPlain(w http.ResponseWriter, r *http.Request) (answered bool) {
+	if r.ContentLength <= 0 || r.ContentLength > plainBody || r.Header.Get("Content-Type") != "application/json" {
+		return false
+	}
+	buf := encodeBuffers.Get().(*[]byte)
+	defer keepBuffer(buf)
+	*buf = slices.Grow((*buf)[:0], plainBody)
+	n, err := io.ReadFull(r.Body, (*buf)[:r.ContentLength])
+	var q wire.MatchRequest
+	if read := (*buf)[:n]; err != nil || !q.Quick(read) {
+		r.Body = &readBefore{r.Body, io.MultiReader(bytes.NewReader(bytes.Clone(read)), r.Body)}
+		return false
+	}
+	a, err := s.matchSignals(r.Context(), q.Signals)
+	if err == nil {
+		err = (&matchAnswer{a}).VisitMatchResponse(w)
+	}
+	if err != nil {
+		fail(w, r, err)
+	}
+	return true
+}
+
+// plainBody bounds the bytes of a small request.
+const plainBody = 4 << 10
+
+// readBefore is a body of which the beginning was read already.
+type readBefore struct {
+	io.Closer
+	io.Reader
 }
 
 func (s *service) matchSignals(ctx context.Context, in []wire.Signal) (MatchAnswer, error) {

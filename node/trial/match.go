@@ -98,6 +98,7 @@ func BenchMatch(ctx context.Context, o MatchOptions, out, say io.Writer) error {
 type matchBench struct {
 	f     *Filled
 	child *Child
+	seed  uint64 // of the last queries
 }
 
 // run asks with several clients for a while.
@@ -106,10 +107,11 @@ func (b *matchBench) run(clients int, d time.Duration) (r MatchRun, err error) {
 	var all []time.Duration
 	var errs []error
 	var wg sync.WaitGroup
+	queries := b.questions(clients)
 	began := time.Now()
 	for i := range clients {
 		wg.Go(func() {
-			took, err := b.client(uint64(i), began.Add(d))
+			took, err := b.client(queries[i], began.Add(d))
 			mu.Lock()
 			defer mu.Unlock()
 			all, errs = append(all, took...), append(errs, err)
@@ -125,13 +127,26 @@ func (b *matchBench) run(clients int, d time.Duration) (r MatchRun, err error) {
 	return MatchRun{Calls: len(all), P50MS: at(0.5), P99MS: at(0.99), MaxMS: at(1), CallsPerSec: float64(len(all)) / seconds}, nil
 }
 
-func (b *matchBench) client(seed uint64, until time.Time) (took []time.Duration, err error) {
+// questionsEach is how many queries a client has, more than it asks in a second or
+// two: what is asked again and again is remembered.
+const questionsEach = 20_000
+
+// questions makes queries for each client, others in every run.
+func (b *matchBench) questions(clients int) [][]query {
+	out := make([][]query, clients)
+	for i := range out {
+		b.seed++
+		out[i] = b.f.queries(b.seed, questionsEach)
+	}
+	return out
+}
+
+func (b *matchBench) client(queries []query, until time.Time) (took []time.Duration, err error) {
 	c, err := dialPlain(b.f.Dir)
 	if err != nil {
 		return nil, err
 	}
 	defer c.close()
-	queries := b.f.queries(seed, 4000)
 	for n := 0; time.Now().Before(until); n++ {
 		q := &queries[n%len(queries)]
 		start := time.Now()

@@ -10,7 +10,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/gofrs/flock"
 
 	"github.com/tocsin-db/tocsin/spec"
 )
@@ -23,7 +23,7 @@ const journalSuffix = ".tocsin"
 // whose outcome is not known is asked for by its key, never sent as another.
 type journal struct {
 	f     *os.File
-	lock  io.Closer           // held against a second writer, in another process too
+	lock  io.Closer           // held against a second writer, in another process too; the operating system lets go of it with the process
 	done  map[string]bool     // lines, by digest
 	open  map[string]string   // lines of batches without an outcome → key
 	lines map[string][]string // of batches without an outcome
@@ -42,9 +42,11 @@ type journalLine struct {
 
 // openJournal opens or begins the journal of a list for one organisation's node.
 func openJournal(path, origin, org string) (*journal, error) {
-	lock, err := vfs.Default.Lock(path + ".lock")
-	if err != nil {
-		return nil, spec.Errorf(spec.CodeBusy, "%s is being written by another tocsin propose: %w", path, err)
+	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
+	if held, err := lock.TryLock(); err != nil {
+		return nil, spec.Errorf(spec.CodeConfig, "locking the journal of the list: %w", err)
+	} else if !held {
+		return nil, spec.Errorf(spec.CodeBusy, "%s is being written by another tocsin propose", path)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

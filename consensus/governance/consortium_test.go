@@ -61,8 +61,17 @@ func card(line string) spec.Organisation {
 	}
 }
 
-// found starts a consortium of organisations written as for card.
+// found starts a consortium of organisations written as for card, with a first
+// tick.
 func found(t testing.TB, change func(*spec.Policy), lines ...string) *consortium {
+	t.Helper()
+	c := bare(t, change, lines...)
+	c.tick(1000)
+	return c
+}
+
+// bare is found before the first checkpoint is cosigned.
+func bare(t testing.TB, change func(*spec.Policy), lines ...string) *consortium {
 	t.Helper()
 	g := &spec.Genesis{Version: spec.GenesisVersion, Name: "test", Policy: spec.DefaultPolicy()}
 	if change != nil {
@@ -80,8 +89,7 @@ func found(t testing.TB, change func(*spec.Policy), lines ...string) *consortium
 			t.Fatal(err)
 		}
 	}
-	c.enter(0) // bare
-	c.tick(1000)
+	c.enter(0)
 	return c
 }
 
@@ -159,6 +167,12 @@ func cosign(origin string, t *spec.Timed, s spec.Seat, unix uint64) spec.Cosigna
 // begins with a tick to a time, if that is not 0.
 func (c *consortium) enter(stamp uint64, subs ...spec.Submission) []spec.Outcome {
 	c.t.Helper()
+	return c.enterTimed(c.timed(stamp), subs...)
+}
+
+// enterTimed is enter with any checkpoint.
+func (c *consortium) enterTimed(at *spec.Timed, subs ...spec.Submission) []spec.Outcome {
+	c.t.Helper()
 	parsed := make([]governance.Parsed, len(subs))
 	for i := range subs {
 		parsed[i] = governance.Parse(&subs[i])
@@ -167,7 +181,7 @@ func (c *consortium) enter(stamp uint64, subs ...spec.Submission) []spec.Outcome
 		}
 	}
 	before := c.ledger.Size()
-	out, err := governance.ApplyEntry(c.ledger, c.timed(stamp), parsed)
+	out, err := governance.ApplyEntry(c.ledger, at, parsed)
 	if err != nil {
 		c.t.Fatal(err)
 	}

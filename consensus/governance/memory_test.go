@@ -220,9 +220,12 @@ func (m *memory) matches(s spec.Signal) []string {
 }
 
 // root is the RFC 6962 root of the log.
-func (m *memory) root() spec.Hash {
+func (m *memory) root() spec.Hash { return m.rootAt(m.Size()) }
+
+// rootAt is the root of the log at a size that it reached.
+func (m *memory) rootAt(size uint64) spec.Hash {
 	var e tlog.Edge
-	for _, l := range m.log {
+	for _, l := range m.log[:min(size, m.Size())] {
 		e.Append(spec.LeafHash(l), func(int, uint64, spec.Hash) {})
 	}
 	return e.Root()

@@ -56,7 +56,7 @@ func (s *story) body(d *datadriven.TestData) (spec.Body, *spec.Opening) {
 	case "allow":
 		return &spec.AllowChange{Add: values(arg(d, "add")), Remove: values(arg(d, "remove")), Reason: "press-photo"}, nil
 	case "ready":
-		return &spec.Ready{Size: s.ledger.Size()}, nil
+		return &spec.Ready{Size: s.size(d)}, nil
 	case "receipt":
 		return &spec.Applied{At: []spec.AppliedAt{{Index: s.ledger.Size() - 1, AtMS: s.now}}}, nil
 	case "act":
@@ -166,10 +166,16 @@ func (s *story) keyChange(d *datadriven.TestData) *spec.KeyChange {
 	if n := arg(d, "old"); n != "" {
 		k.Old = []spec.PublicKey{publicOf(n)}
 	}
-	if of := arg(d, "since"); of != "" {
+	if of := arg(d, "since"); of == "ahead" {
+		k.Since, k.Reason = s.ledger.Size()+2, "stolen"
+	} else if of != "" {
 		k.Since, k.Reason = s.ledger.index[s.names[of]], "stolen"
 	}
-	return proved(k)
+	proved(k)
+	if of := arg(d, "proof-for"); of != "" { // a card of another is signed with the key
+		k.Proof = []spec.Proof{spec.NewKeyCard(of, k.Use, privateOf(k.New[0])).Proof}
+	}
+	return k
 }
 
 // taxonomy is the one in force with changes: lines "+ label" and "- label".

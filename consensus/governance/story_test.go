@@ -46,6 +46,12 @@ func (s *story) step(t *testing.T, d *datadriven.TestData) string {
 		before := s.ledger.Size()
 		s.enter(s.now)
 		return s.leaves(before)
+	case "checkpoint":
+		return s.checkpoint(d)
+	case "panel":
+		return s.panel()
+	case "recover":
+		return s.recover(d)
 	case "show":
 		return s.show(d)
 	case "entries":
@@ -73,7 +79,11 @@ func (s *story) step(t *testing.T, d *datadriven.TestData) string {
 func (s *story) found(t *testing.T, d *datadriven.TestData) string {
 	*s = story{names: map[string]spec.Hash{}}
 	lines := strings.Split(strings.TrimSpace(d.Input), "\n")
-	s.consortium = found(t, func(p *spec.Policy) { adjust(t, p, d) }, lines...)
+	start := found
+	if d.HasArg("no-tick") {
+		start = bare
+	}
+	s.consortium = start(t, func(p *spec.Policy) { adjust(t, p, d) }, lines...)
 	return fmt.Sprintf("%d organisations, %d members\n", len(lines), s.clock().Members)
 }
 

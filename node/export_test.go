@@ -4,6 +4,10 @@ package node
 
 import (
 	"context"
+	"encoding/binary"
+	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/tocsin-db/tocsin/consensus"
 	"github.com/tocsin-db/tocsin/p2p"
@@ -58,3 +62,23 @@ func (n *Node) Panel() []string {
 
 // Servers lists the servers of raft's configuration.
 func (n *Node) Servers() []consensus.Server { return n.consensus.Status().Servers }
+
+// HandSeed writes this node's database into another's data directory, as that one
+// would have fetched it.
+func (n *Node) HandSeed(dir string) error {
+	a, _, r, err := n.replica.Export()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	db, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	head, err := spec.Encode(&seedHead{Index: a.Index, Term: a.Term, Conf: a.Conf, ConfIndex: a.ConfIndex, Size: uint64(len(db))})
+	if err != nil {
+		return err
+	}
+	b := append(binary.BigEndian.AppendUint32(nil, uint32(len(head))), head...)
+	return os.WriteFile(filepath.Join(dir, seedFile), append(b, db...), 0o600)
+}

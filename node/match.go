@@ -75,6 +75,9 @@ func (n *Node) lookup(signals, queries [][]spec.Signal) ([]api.MatchAnswer, erro
 	if err != nil {
 		return nil, err
 	}
+	if err := refusal(n.coverage()); err != nil {
+		return nil, err // the database was replaced meanwhile
+	}
 	nowMS := uint64(n.cfg.Now().UnixMilli())
 	answers := make([]api.MatchAnswer, len(found))
 	for i := range found {
@@ -110,8 +113,10 @@ func (n *Node) MatchRows(_ context.Context, in io.Reader, out io.Writer, about f
 		return err
 	}
 	about(f)
-	_, err = n.store.ListedRows(out, in)
-	return err
+	if _, err := n.store.ListedRows(out, in); err != nil {
+		return err
+	}
+	return refusal(n.coverage()) // the database may have been replaced meanwhile
 }
 
 // mayAnswer says on what answers rest. It refuses lookups until the node is ready
@@ -119,8 +124,8 @@ func (n *Node) MatchRows(_ context.Context, in io.Reader, out io.Writer, about f
 // answers from what it had.
 func (n *Node) mayAnswer() (api.Freshness, error) {
 	for _, c := range n.Ready(context.Background()) {
-		if !c.OK && c.Name != checkHistory {
-			return api.Freshness{}, spec.Errorf(spec.CodeNotReady, "the node is not ready: %s", c.Reason)
+		if err := refusal(c); err != nil && c.Name != checkHistory {
+			return api.Freshness{}, err
 		}
 	}
 	f := n.freshness()
@@ -128,6 +133,14 @@ func (n *Node) mayAnswer() (api.Freshness, error) {
 		return f, spec.Errorf(spec.CodeStale, "what is final is %d s old, and this node answers from at most %d s", int(f.Age.Seconds()), int(n.cfg.MaxAge.Seconds()))
 	}
 	return f, nil
+}
+
+// refusal is what a lookup is answered with while a check fails, or nil.
+func refusal(c api.Check) error {
+	if c.OK {
+		return nil
+	}
+	return spec.Errorf(spec.CodeNotReady, "the node is not ready: %s", c.Reason)
 }
 
 // freshness says on which state of the log answers rest.

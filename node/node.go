@@ -175,7 +175,10 @@ func (n *Node) openStore(context.Context) (err error) {
 		return err
 	}
 	n.onStop(func(context.Context) error { return n.store.Close() })
-	n.replica = &replica{store: n.store, log: n.log, changed: n.refresh}
+	n.replica = &replica{store: n.store, log: n.log, changed: n.refresh, importedFile: filepath.Join(n.cfg.Dir, "imported")}
+	if err := n.replica.recallImported(); err != nil {
+		return err
+	}
 	if err := n.replica.found(n.genesis.Genesis); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (n *Node) Ready(context.Context) []api.Check {
 	if err := n.store.Damage(); err != nil {
 		store.OK, store.Reason = false, err.Error()
 	}
-	checks := []api.Check{c, store}
+	checks := []api.Check{c, n.coverage(), store}
 	if n.reader != nil {
 		c := api.Check{Name: checkHistory, OK: true}
 		if err := n.halted(); err != nil {
@@ -36,6 +36,16 @@ func (n *Node) Ready(context.Context) []api.Check {
 		checks = append(checks, c)
 	}
 	return checks
+}
+
+// coverage fails while the database came from another node and nothing final says yet
+// that the log in it is the consortium's.
+func (n *Node) coverage() api.Check {
+	c := api.Check{Name: "final", OK: n.replica.covered()}
+	if !c.OK {
+		c.Reason = "the database came from another node, and no final checkpoint covers it yet"
+	}
+	return c
 }
 
 // checkHistory fails on a node that found two final histories. It answers on.

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
-	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -32,8 +31,10 @@ type replica struct {
 	final *cosign.Keeper
 	// panels reports whether the panel of a number was handed over to; or nil.
 	panels func(number uint64) bool
-	// imported is the size of a log that came whole from another node.
-	imported atomic.Uint64
+	// imported is the size of a log that came whole from another node, as importedFile
+	// keeps it.
+	imported     atomic.Uint64
+	importedFile string
 	// checked holds what this node, leading, has decoded and checked already and
 	// proposed, by id of the operation.
 	checked sync.Map // spec.Hash → *checkedSubmission
@@ -194,28 +195,6 @@ func (r *replica) Import(in io.Reader, a consensus.Applied) error {
 	}
 	r.changed()
 	return nil
-}
-
-// importChecked takes over another node's database. It must continue what this
-// node knows to be final; what lies beyond is neither served nor cosigned before
-// a final checkpoint covers it.
-func (r *replica) importChecked(in io.Reader, a storage.Applied) error {
-	r.imported.Store(math.MaxUint64) // nothing is, while it is not checked
-	if err := r.store.Import(in, a); err != nil {
-		r.imported.Store(0)
-		return err
-	}
-	if err := r.continues(); err != nil {
-		return err
-	}
-	r.imported.Store(r.store.Size())
-	return nil
-}
-
-// covered reports whether a final checkpoint covers what came from another node.
-func (r *replica) covered() bool {
-	size := r.imported.Load()
-	return size == 0 || r.final.Newest().Size >= size
 }
 
 // continues compares the store with the newest final checkpoint. One that is behind

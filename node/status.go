@@ -57,7 +57,11 @@ func (n *Node) Status(context.Context) (api.Status, error) {
 	if err := n.store.Damage(); err != nil {
 		s.Damage = err.Error()
 	}
+	if _, err := n.mayAnswer(); err != nil {
+		s.NotAnswering = err.Error()
+	}
 	if n.cosigner != nil {
+		s.NotCosigning = n.coverage().Reason
 		if err := n.cosigner.Refused(); err != nil {
 			s.NotCosigning = err.Error()
 		}

@@ -131,6 +131,9 @@ func (p *program) printStatus(s *statusReport) error {
 	if s.Damage != "" {
 		rows = append(rows, []string{"damaged", s.Damage})
 	}
+	if s.NotAnswering != "" {
+		rows = append(rows, []string{"not answering", s.NotAnswering})
+	}
 	if s.NotCosigning != "" {
 		rows = append(rows, []string{"not cosigning", s.NotCosigning})
 	}

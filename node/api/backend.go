@@ -332,6 +332,7 @@ type Status struct {
 	LiveRoot     spec.Hash
 	RulesRoot    spec.Hash
 	Damage       string // the first bucket of the store that is damaged, or ""
+	NotAnswering string // why this node refuses lookups, or ""
 	NotCosigning string // why this sequencer does not cosign, or ""
 	Sync         *Sync  // of a node that follows, else nil
 	Freshness

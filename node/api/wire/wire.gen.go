@@ -1013,6 +1013,9 @@ type Status struct {
 	LiveRoot  ID        `json:"live_root"`
 	LogTime   time.Time `json:"log_time"`
 
+	// NotAnswering Why this node refuses lookups; absent while it answers
+	NotAnswering string `json:"not_answering,omitempty,omitzero"`
+
 	// NotCosigning Why this sequencer does not cosign; absent while it does
 	NotCosigning string `json:"not_cosigning,omitempty,omitzero"`
 	OpenCases    int64  `json:"open_cases"`

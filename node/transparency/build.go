@@ -20,6 +20,7 @@ type Builder struct {
 	entries  map[spec.Hash]*outcome
 	notices  map[[2]string]*Notice
 	cosigned map[string]*Cosigned
+	panel    *spec.Panel // in force: a tick begins its group, a panel ends it
 }
 
 // A record is what is kept of a case.
@@ -43,7 +44,7 @@ type outcome struct {
 func New(g *spec.Genesis) *Builder {
 	b := &Builder{
 		roles: map[string]string{}, cases: map[spec.Hash]*record{}, entries: map[spec.Hash]*outcome{},
-		notices: map[[2]string]*Notice{}, cosigned: map[string]*Cosigned{},
+		notices: map[[2]string]*Notice{}, cosigned: map[string]*Cosigned{}, panel: g.FoundingPanel(),
 	}
 	b.report.Origin = g.Origin()
 	for i := range g.Organisations {
@@ -58,8 +59,11 @@ func (b *Builder) Add(l *spec.Leaf) {
 	switch {
 	case l.Tick != nil:
 		b.time(l.Tick.TimeMS)
+		b.tick(&l.Tick.Checkpoint)
 	case l.StateRoot != nil:
 		b.time(l.StateRoot.TimeMS)
+	case l.Panel != nil:
+		b.panel = l.Panel
 	case l.Decision != nil:
 		b.decide(l.Decision)
 	case l.Notice != nil:
@@ -74,6 +78,22 @@ func (b *Builder) time(ms uint64) {
 		b.report.FromMS = ms
 	}
 	b.now = max(b.now, ms)
+}
+
+// tick counts whose cosignatures stand in a tick, of those with a seat.
+func (b *Builder) tick(t *spec.Timed) {
+	for _, seat := range b.panel.Seats {
+		c := b.cosigned[seat.Org]
+		if c == nil {
+			c = &Cosigned{Organisation: seat.Org}
+			b.cosigned[seat.Org] = c
+		}
+		if slices.ContainsFunc(t.Cosignatures, func(s spec.Cosignature) bool { return s.Org == seat.Org }) {
+			c.Stood++
+		} else {
+			c.LeftOut++
+		}
+	}
 }
 
 func (b *Builder) operation(s *spec.Signed) {

@@ -56,20 +56,28 @@ func (r *Report) Markdown(plots []Plot) string {
 		}
 		table(&b, []string{"organisation", "what", "noticed", "marked"}, rows)
 	}
-	p("\n## Checkpoints\n\n")
-	if len(r.Cosigned) == 0 {
-		p("The ticks of this log carry no cosignatures: who missed checkpoints is not known.\n")
-	} else {
-		var rows [][]string
-		for _, c := range r.Cosigned {
-			rows = append(rows, []string{escape(c.Organisation), fmt.Sprint(c.Cosigned), fmt.Sprint(c.Missed)})
-		}
-		table(&b, []string{"sequencer", "cosigned", "missed"}, rows)
-	}
+	p("\n## Cosignatures in ticks\n\n")
+	r.cosignatures(&b)
 	for _, plot := range plots {
 		p("\n![%s](%s)\n", escape(plot.Alternative), plot.File)
 	}
 	return b.String()
+}
+
+// cosignatures says what ticks prove of sequencers, and what they do not.
+func (r *Report) cosignatures(b *strings.Builder) {
+	if len(r.Cosigned) == 0 {
+		b.WriteString("The log has no tick yet.\n")
+		return
+	}
+	var rows [][]string
+	for _, c := range r.Cosigned {
+		rows = append(rows, []string{escape(c.Organisation), fmt.Sprint(c.Stood), fmt.Sprint(c.LeftOut)})
+	}
+	table(b, []string{"sequencer", "its cosignature stood", "not among the k"}, rows)
+	b.WriteString("\nOf the ticks made while it had a seat. A tick carries exactly k cosignatures, as many as make a checkpoint final: the newest, to the second, " +
+		"that the leader held, among equals those first by id. To stand in a tick proves that a sequencer cosigned. " +
+		"Not to be among the k does not show that it missed anything: it may have cosigned and not been needed.\n")
 }
 
 // A group is one way in which items are counted.

@@ -26,7 +26,7 @@ type Report struct {
 
 	Agreement []Pair     `json:"agreement"`
 	Notices   []Notice   `json:"notices"`
-	Cosigned  []Cosigned `json:"cosigned"` // by sequencer; empty where ticks carry no cosignatures
+	Cosigned  []Cosigned `json:"cosigned"` // by who had a seat when a tick was made
 }
 
 // Items counts items of proposals by what became of them. The outcomes add up to
@@ -95,9 +95,13 @@ type Notice struct {
 	Marked       int    `json:"marked"`
 }
 
-// Cosigned says how many of the checkpoints in ticks a sequencer cosigned.
+// Cosigned says in how many ticks, of those that the panel with a seat for the
+// organisation made, its cosignature stood. A tick carries exactly k cosignatures:
+// the newest, to the second, that the leader held when it proposed the tick, among
+// equals those first by id. To stand in one proves a cosignature; to be left out
+// does not tell one that came late, or was not needed, from none.
 type Cosigned struct {
 	Organisation string `json:"organisation"`
-	Cosigned     int    `json:"cosigned"`
-	Missed       int    `json:"missed"`
+	Stood        int    `json:"stood"`
+	LeftOut      int    `json:"left_out"`
 }

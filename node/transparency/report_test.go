@@ -39,9 +39,16 @@ func newStory() *story {
 	return s
 }
 
-func (s *story) after(ms uint64) {
+// after ticks with the cosignatures of alpha and bravo.
+func (s *story) after(ms uint64) { s.tick(ms, "alpha", "bravo") }
+
+func (s *story) tick(ms uint64, orgs ...string) {
 	s.ms += ms
-	s.b.Add(&spec.Leaf{Tick: &spec.Tick{TimeMS: s.ms}})
+	t := &spec.Tick{TimeMS: s.ms}
+	for _, org := range orgs {
+		t.Checkpoint.Cosignatures = append(t.Checkpoint.Cosignatures, spec.Cosignature{Org: org})
+	}
+	s.b.Add(&spec.Leaf{Tick: t})
 }
 
 func (s *story) op(org string, body spec.Body) spec.Hash {
@@ -72,7 +79,7 @@ func told() *Report {
 
 	asked := s.op("police", &spec.Proposal{Items: []spec.Item{item(1, "manual")}, Urgency: spec.Urgent,
 		Referral: []spec.Referral{{Form: spec.FormRemovalOrder, State: "FR"}}})
-	s.after(3_600_000)
+	s.tick(3_600_000, "alpha", "charlie")
 	s.op("alpha", &spec.Vote{Case: asked, Choice: spec.Approve})
 	s.op("bravo", &spec.Vote{Case: asked, Choice: spec.Reject})
 	s.op("bravo", &spec.Vote{Case: asked, Choice: spec.Approve}) // it changed its mind
@@ -96,7 +103,9 @@ func told() *Report {
 	no := s.op("bravo", &spec.Proposal{Items: []spec.Item{item(1, "manual"), item(1)}})
 	s.decide(no, spec.OutcomeRejected)
 	s.op("charlie", &spec.Proposal{Items: []spec.Item{item(4, "video")}})
+	s.b.Add(&spec.Leaf{Panel: &spec.Panel{Number: 1, K: 2, Seats: []spec.Seat{{Org: "bravo"}, {Org: "delta"}}}})
 	s.b.Add(&spec.Leaf{StateRoot: &spec.StateRoot{TimeMS: s.ms}})
+	s.tick(0, "bravo", "delta")
 	return s.b.Report()
 }
 
@@ -169,6 +178,9 @@ func TestTheFiguresOfTheStory(t *testing.T) {
 	if got := fmt.Sprint(r.Notices); got != "[{alpha overdue dispute 1 1} {charlie overdue dispute 1 0}]" {
 		t.Errorf("notices %s", got)
 	}
+	if got := fmt.Sprint(r.Cosigned); got != "[{alpha 5 0} {bravo 5 1} {charlie 1 4} {delta 1 0}]" {
+		t.Errorf("cosignatures in ticks %s", got)
+	}
 	if got := fmt.Sprint(r.ByReferral[1].Name, r.ByReferral[1].Overturned); got != "removal order of FR1" {
 		t.Errorf("referrals %+v", r.ByReferral)
 	}
@@ -230,6 +242,11 @@ func TestOriginsAddUp(t *testing.T) {
 		for _, x := range append(report.ByLabel, report.Total) {
 			if x.Listed+x.LeftOut+x.Rejected+x.Lapsed+x.Withdrawn+x.Moot+x.Open != x.Items || x.Overturned > x.Listed {
 				t.Errorf("seed %d: the outcomes of %+v do not add up", seed, x)
+			}
+		}
+		for _, x := range report.Cosigned {
+			if x.Stood+x.LeftOut != report.Cosigned[0].Stood+report.Cosigned[0].LeftOut {
+				t.Errorf("seed %d: of one panel not all sat through the same ticks: %+v", seed, report.Cosigned)
 			}
 		}
 		for _, p := range report.Agreement {

@@ -16,9 +16,8 @@ import (
 type told struct {
 	to        raft.ServerAddress
 	header    raft.RPCHeader // of the leader's requests
-	leader    []byte
-	matchTerm uint64 // of the entry at match
-	commit    uint64 // was sent to it
+	matchTerm uint64         // of the entry at match
+	commit    uint64         // was sent to it
 	sending   bool
 }
 
@@ -27,7 +26,7 @@ func (t *told) note(to raft.ServerAddress, req *raft.AppendEntriesRequest, match
 	if req.PrevLogEntry == 0 && len(req.Entries) == 0 {
 		return // a heartbeat
 	}
-	t.to, t.header, t.leader = to, req.RPCHeader, req.Leader
+	t.to, t.header = to, req.RPCHeader
 	if req.PrevLogEntry+uint64(len(req.Entries)) != match {
 		return // an answer that comes late
 	}
@@ -75,7 +74,7 @@ func (g *gate) news(p peerState) *raft.AppendEntriesRequest {
 		return nil
 	}
 	return &raft.AppendEntriesRequest{
-		RPCHeader: p.header, Term: p.term, Leader: p.leader,
+		RPCHeader: p.header, Term: p.term,
 		PrevLogEntry: p.match, PrevLogTerm: p.matchTerm, LeaderCommitIndex: min(g.committed, p.match),
 	}
 }

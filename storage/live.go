@@ -36,11 +36,3 @@ func parseLive(key, value []byte) (*liveSignal, error) {
 	copy(l.entry[:], key[33:])
 	return &l, nil
 }
-
-func (l *liveSignal) meta() (spec.LiveMeta, error) {
-	m, ok := quickMeta(l.Meta)
-	if !ok {
-		return m, spec.Errorf(spec.CodeCorrupt, "what a live signal says of its entry cannot be decoded")
-	}
-	return m, nil
-}

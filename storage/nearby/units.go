@@ -46,10 +46,6 @@ func (u *units) lane(pos uint32) uint16 {
 	return uint16(u.lanes[pos>>2] >> (pos & 3 * 16))
 }
 
-func (u *units) setLane(pos uint32, lane uint16) {
-	put(&u.lanes[pos>>2], pos&3*16, 0xffff, uint64(lane))
-}
-
 // put changes some bits of a word that only this goroutine writes and others
 // read.
 func put(word *uint64, shift uint32, mask, bits uint64) {

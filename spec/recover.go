@@ -6,8 +6,8 @@ import "crypto/sha256"
 
 // Recover asks to go on from a final checkpoint with other sequencers, when too
 // few of those in force are left to make anything final. It takes effect, without
-// a case, once as many members as decide on membership ask for the same in a row
-// of leaves that begins where the checkpoint ends.
+// a case, once two thirds of the members ask for the same in a row of leaves that
+// begins where the checkpoint ends.
 type Recover struct {
 	_          struct{} `cbor:",toarray"`
 	Size       uint64   // of the checkpoint

@@ -89,7 +89,7 @@ func TestCasesLapseInTicksAlone(t *testing.T) {
 	id := c.propose("alpha", "one")
 	c.tick(72*hour - second)
 	c.wantCase(id, "open")
-	c.enter(c.now - hour) // a stamp of the past moves nothing back
+	c.enter(c.now - hour) // a time of the past moves nothing back
 	if got := c.clock().TimeMS; got != c.now {
 		t.Fatalf("log time went from %d to %d", c.now, got)
 	}

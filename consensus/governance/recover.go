@@ -11,7 +11,7 @@ import (
 // recovery counts a member that asks to go on with other sequencers. Those who ask
 // for the same stand in a row behind the checkpoint from which they go on, so that
 // nothing is between what was final and what they decide. Once as many ask as
-// decide on membership, it is done.
+// RecoveryQuorum says, it is done.
 func recovery(v *view, op *spec.Signed, r *spec.Recover) error {
 	clock, err := v.clock()
 	if err != nil {

@@ -89,5 +89,6 @@ func records() []any {
 		new(spec.OrgRecord), new(spec.FormerRecord), new(spec.BarRecord), new(spec.ReadyRecord), new(spec.ReceiptRecord),
 		new(spec.ActionRecord), new(spec.MarksRecord), new(spec.SeqRecord), new(spec.ReviewRecord), new(spec.QuotaRecord),
 		new(spec.Case), new(spec.VoteRecord), new(spec.Admission), new(spec.Entry), new(spec.LiveMeta), new(spec.Outcome),
+		new(spec.PanelRecord), new(spec.RecoveryRecord),
 	}
 }

@@ -5,6 +5,7 @@ package governance_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tocsin-db/tocsin/consensus/governance"
@@ -166,6 +167,38 @@ func TestThirtyMembersWithSevenSequencers(t *testing.T) {
 	want([]string{"m00", "m02"}, 2)
 	if c.read(spec.ReadyKey("m03"), new(spec.ReadyRecord)) {
 		t.Fatal("one that was expelled is ready")
+	}
+}
+
+// TestFinalityOfThirtyIsThatOfTheSeven moves log time by cosignatures of five of the
+// seven sequencers, and by no others of the thirty members.
+func TestFinalityOfThirtyIsThatOfTheSeven(t *testing.T) {
+	seven := []string{"m00", "m03", "m07", "m11", "m13", "m17", "m29"}
+	c := found(t, func(p *spec.Policy) { p.Sequencers = seven }, memberLines(30)...)
+	c.propose("m20", "one")
+	start := c.clock().TimeMS
+	for _, x := range []struct {
+		cosigned string
+		moves    bool
+	}{
+		{"m00 m03 m07 m11", false},
+		{"m00 m03 m07 m11 m20", false},
+		{"m01 m02 m04 m05 m06", false},
+		{"m00 m03 m07 m11 m13 m17", false}, // a tick carries exactly k
+		{"m00 m07 m11 m17 m29", true},
+	} {
+		at := &spec.Timed{Size: c.ledger.Size(), Root: c.ledger.root()}
+		for _, org := range strings.Fields(x.cosigned) {
+			seat := spec.Seat{Org: org, Key: publicOf(org + " cosign")}
+			at.Cosignatures = append(at.Cosignatures, cosign(c.genesis.Origin(), at, seat, start/1000+60))
+		}
+		before := c.ledger.Size()
+		if _, err := governance.ApplyEntry(c.ledger, at, nil); err != nil {
+			t.Fatal(err)
+		}
+		if moved := c.clock().TimeMS == start+60*second; moved != x.moves || (c.ledger.Size() > before) != x.moves {
+			t.Errorf("cosigned by %s, log time moves: %v, want %v", x.cosigned, moved, x.moves)
+		}
 	}
 }
 

@@ -497,36 +497,3 @@ func TestWhenASnapshotPays(t *testing.T) {
 		}
 	}
 }
-
-func FuzzRequests(f *testing.F) {
-	f.Add([]byte{kindManifest, 0x82, 0, 1})
-	f.Add([]byte{kindNodes, 0x84, 1, 1, 0, 0})
-	f.Fuzz(func(t *testing.T, frame []byte) {
-		kind, v, err := decodeRequest(frame)
-		if err != nil {
-			return
-		}
-		b, err := encode(kind, v)
-		if err != nil || !bytes.Equal(b, frame) {
-			t.Fatal("a request of another form was read")
-		}
-	})
-}
-
-func FuzzManifests(f *testing.F) {
-	m := Manifest{Size: 3, Frontier: make([]spec.Hash, 2), Leaf: []byte{1}}
-	b, err := spec.Encode(&m)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := DecodeManifest(data)
-		if err != nil {
-			return
-		}
-		if _, err := m.Verify(tlog.Checkpoint{Size: 100}); err == nil {
-			t.Fatal("a made-up manifest verifies")
-		}
-	})
-}

@@ -162,6 +162,7 @@ func TestASlowSubscriberIsDemoted(t *testing.T) {
 			advance(time.Second)
 			say(t, s, kindAck, &ack{})
 		}
+		synctest.Wait() // until the counting goroutine rests
 		if kinds[kindPart] != 1 || kinds[kindPrune] != 1 || kinds[kindIHave] == 0 {
 			t.Fatalf("it was sent %v: want one part, a prune, and announcements", kinds)
 		}

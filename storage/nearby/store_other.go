@@ -9,7 +9,7 @@ import "sync/atomic"
 // storePosting writes a posting at a position that no reader takes for one
 // yet: the lane first, then the two parts of the row number.
 func (u *units) storePosting(pos uint32, lane uint16, id uint32) {
-	u.setLane(pos, lane)
+	put(&u.lanes[pos>>2], pos&3*16, 0xffff, uint64(lane))
 	u.setID(pos, id)
 }
 

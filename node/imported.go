@@ -25,8 +25,9 @@ func (r *replica) importChecked(in io.Reader, a storage.Applied) error {
 		return err
 	}
 	if err := r.store.Import(in, a); err != nil {
+		// Which database the next start finds may not be known: what was noted stays.
 		r.imported.Store(before)
-		return errors.Join(err, r.noteImported(before))
+		return err
 	}
 	if err := r.continues(); err != nil {
 		return err

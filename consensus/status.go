@@ -124,16 +124,38 @@ func (n *Node) Barrier(ctx context.Context) (uint64, error) {
 // CaughtUp returns once this leader's database holds all that was acknowledged
 // before it was elected, which a follower may have been about to apply. It costs
 // an entry in the log at the first call of a term and nothing after it.
-func (n *Node) CaughtUp(ctx context.Context) error {
-	term := n.raft.CurrentTerm()
+// The term is for StillLeads.
+func (n *Node) CaughtUp(ctx context.Context) (term uint64, err error) {
+	term = n.raft.CurrentTerm()
 	if n.caught.Load() == term {
-		return nil
+		return term, nil
 	}
 	if _, err := n.Barrier(ctx); err != nil {
-		return err
+		return term, err
 	}
 	n.caught.Store(term)
-	return nil
+	return term, nil
+}
+
+// StillLeads returns nil when this node has led from the CaughtUp that returned
+// term until now, as a quorum confirms: then what its database said meanwhile is
+// what any leader's would have. One that was replaced does not know it for the
+// length of its lease, or for longer where its clock or processor stood still. It
+// costs a round trip.
+func (n *Node) StillLeads(ctx context.Context, term uint64) error {
+	done := make(chan error, 1)
+	go func() { done <- n.raft.VerifyLeader().Error() }()
+	select {
+	case err := <-done:
+		if err != nil || n.raft.CurrentTerm() != term {
+			return &NotLeaderError{}
+		}
+		return n.brk.err()
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-n.brk.down:
+		return ErrStopped
+	}
 }
 
 func (n *Node) configuration() (raft.Configuration, uint64) {

@@ -416,12 +416,37 @@ func TestNewLeaderCatchesUpBeforeItIsAsked(t *testing.T) {
 		})
 		ctx, cancel := context.WithTimeout(c.ctx, time.Second)
 		defer cancel()
-		if err := low.node.CaughtUp(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := low.node.CaughtUp(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("caught up with an entry still to be applied: %v", err)
 		}
 		close(release)
-		if err := low.node.CaughtUp(c.ctx); err != nil || len(low.store.ops()) != n+1 {
+		if _, err := low.node.CaughtUp(c.ctx); err != nil || len(low.store.ops()) != n+1 {
 			t.Errorf("%v with %d operations, want %d", err, len(low.store.ops()), n+1)
 		}
+	})
+}
+
+// A leader that is cut off says for a while that it leads. What it would refuse
+// meanwhile another may have accepted, so it must not be believed.
+func TestAnIsolatedLeaderIsNotBelieved(t *testing.T) {
+	inCluster(t, 3, nil, func(c *cluster) {
+		c.submit("a")
+		old := c.leader()
+		term, err := old.node.CaughtUp(c.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := old.node.StillLeads(c.ctx, term); err != nil {
+			t.Fatalf("the leader of a whole cluster: %v", err)
+		}
+		c.isolate(old.id)
+		if !old.node.IsLeader() {
+			t.Fatal("it knows already: the test shows nothing")
+		}
+		var not *NotLeaderError
+		if err := old.node.StillLeads(c.ctx, term); !errors.As(err, &not) {
+			t.Fatalf("an isolated leader: %v", err)
+		}
+		c.connect(old.id)
 	})
 }

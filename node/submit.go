@@ -222,10 +222,11 @@ func (n *Node) attempt(ctx context.Context, sub spec.Submission, attempt int) (s
 }
 
 // lead checks submissions against the state as it is and proposes them together.
-// What the rules refuse now is refused at once, without an entry in the raft log.
+// What the rules refuse now is refused at once, without an entry in the raft log,
+// once a quorum confirms that no other leader knows better.
 func (n *Node) lead(ctx context.Context, subs []spec.Submission) []consensus.Result {
 	results := make([]consensus.Result, len(subs))
-	err := n.leading(ctx)
+	term, err := n.leading(ctx)
 	parsed := make([]governance.Parsed, len(subs))
 	open := make([]bool, len(subs)) // to be proposed
 	if err == nil {
@@ -238,6 +239,9 @@ func (n *Node) lead(ctx context.Context, subs []spec.Submission) []consensus.Res
 			}
 		}
 		err = inParallel(jobs)
+	}
+	if err == nil && slices.ContainsFunc(results, func(r consensus.Result) bool { return r.Outcome.Code != "" }) {
+		err = n.consensus.StillLeads(ctx, term)
 	}
 	if err != nil {
 		for i := range results {
@@ -259,11 +263,11 @@ func (n *Node) lead(ctx context.Context, subs []spec.Submission) []consensus.Res
 	return results
 }
 
-// leading returns why this node cannot judge and propose, or nil.
-func (n *Node) leading(ctx context.Context) error {
+// leading returns the term in which this node judges and proposes, or why it cannot.
+func (n *Node) leading(ctx context.Context) (term uint64, err error) {
 	if !n.consensus.IsLeader() {
 		id, _ := n.consensus.Leader()
-		return &consensus.NotLeaderError{Leader: id}
+		return 0, &consensus.NotLeaderError{Leader: id}
 	}
 	return n.consensus.CaughtUp(ctx)
 }

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package state
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/spec"
+)
+
+// A source that answers to nothing does not hold up the others, and a snapshot of
+// which nobody has the rest is left for another time.
+func TestASourceThatIsSlow(t *testing.T) {
+	h, n := newHistory(t), newNetwork(t, 2)
+	n.serve(0, h)
+	n.lie(1, func(ctx context.Context, s *p2p.Stream) error {
+		for {
+			frame, err := s.ReadFrame(maxRequest)
+			if err != nil {
+				return err
+			}
+			if frame[0] != kindManifest {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			m, err := h.Manifest(0, h.log.Size)
+			if err != nil {
+				return err
+			}
+			b, err := spec.Encode(m)
+			if err != nil {
+				return err
+			}
+			if err := s.WriteFrame(append([]byte{kindLast}, b...)); err != nil {
+				return err
+			}
+			if err := s.Flush(); err != nil {
+				return err
+			}
+		}
+	})
+	s := &store{}
+	// Before the slow one's stream times out: its pieces were asked of the other.
+	if err := n.runWithin(p2p.IdleTimeout*4/5, s, h.final()); err != nil || !s.installed {
+		t.Fatal(err)
+	}
+}
+
+// Whose role allows no values gets none, from the moment when the role changes.
+func TestRolesAreAskedForEachAnswer(t *testing.T) {
+	h, n := newHistory(t), newNetwork(t, 1)
+	n.serve(0, h)
+	c, err := Dial(t.Context(), n.reader, n.sources[0].ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if b, err := c.Chunk(h.size, 5); err != nil || !bytes.Equal(b, content(0, 5)) {
+		t.Fatalf("a reader: %v", err)
+	}
+	if hashes, err := c.Nodes(h.size, LiveTree, 4, 0, Above(h.manifest.ChunkRoots[:256])); err != nil || len(hashes) != 256 {
+		t.Fatalf("hashes: %v", err)
+	}
+	n.roles.set(n.reader.ID(), spec.RoleAuditor)
+	if _, err := c.Rules(h.size, 5); err != nil {
+		t.Fatalf("an auditor's rules: %v", err)
+	}
+	if _, err := c.Chunk(h.size, 5); spec.CodeOf(err) != spec.CodeDenied || !isFault(err) {
+		t.Fatalf("an auditor's chunk: %v", err)
+	}
+	n.roles.set(n.reader.ID(), spec.RoleReader)
+	d, err := Dial(t.Context(), n.reader, n.sources[0].ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if _, err := d.Nodes(h.size, LiveTree, 4, 1, Above(h.manifest.ChunkRoots[:256])); spec.CodeOf(err) != spec.CodeProof {
+		t.Fatalf("hashes that are not below the node: %v", err)
+	}
+	d.Close()
+	if d, err = Dial(t.Context(), n.reader, n.sources[0].ID()); err != nil {
+		t.Fatal(err)
+	}
+	var f *p2p.Fault
+	if _, err := d.Chunk(h.size+1, 5); !errors.As(err, &f) || f.MinSize != h.size {
+		t.Fatalf("a size that is not kept: %v", err)
+	}
+}

@@ -61,7 +61,7 @@ func hold(c *cluster) *heldLeader {
 	c.until(5*time.Second, "the first tick", func() bool {
 		h.store.mu.Lock()
 		defer h.store.mu.Unlock()
-		return len(h.store.live.Ticks) > 0
+		return len(h.store.live.Ticks) > 0 && len(h.node.packer.slots) == 0 // nor is it counted as under way
 	})
 	h.log.onAppend(func([]*raft.Log) error { <-h.release; return nil })
 	return h

@@ -144,3 +144,30 @@ func TestBandsKeepDistanceAndComeBack(t *testing.T) {
 		}
 	}
 }
+
+// A crowd of just so many postings fills the scratch space of a search to its
+// last place, at the end of a band and in the middle of one.
+func TestCandidatesFillTheirSpaceExactly(t *testing.T) {
+	eachKernel(t, func(t *testing.T, kernel string) {
+		rng := rand.New(rand.NewPCG(7, 8))
+		target := randomHash(rng)
+		want := fromHash(&target)
+		x := New(WithKernel(kernel))
+		mustAdd(t, x, target, 0)
+		for n := 2; n <= outSize+2*unitLanes; n++ {
+			r := want
+			for r.distance(&want) <= MaxIndexed {
+				h := randomHash(rng)
+				r = fromHash(&h)
+				r[0] = want[0] // four bands in a row
+			}
+			mustAdd(t, x, r.hash(), uint64(n))
+			if n < outSize-2*unitLanes && n%(outSize/4) > 1 {
+				continue
+			}
+			if got, _ := x.Search(&target, MaxIndexed, nil); len(got) != 1 || got[0].Hash != target {
+				t.Fatalf("among %d that share its buckets it is found %d times", n, len(got))
+			}
+		}
+	})
+}

@@ -22,7 +22,7 @@ type scanFunc = func(lanes, ids *uint64, runs *run, n, all, ask int, out *uint32
 
 func scanner(f scanFunc) func(*units, []run, int, []uint32) (int, int) {
 	return func(u *units, runs []run, n int, out []uint32) (done, found int) {
-		if n == 0 {
+		if n == 0 || len(out) == 0 { // out is full to its last place: nothing is scanned until it is drained
 			return 0, 0
 		}
 		return f(unsafe.SliceData(u.lanes), unsafe.SliceData(u.ids), &runs[0], n, len(runs), runsAhead, &out[0], len(out))

@@ -116,7 +116,7 @@ func TestLimits(t *testing.T) {
 		code   spec.Code
 	}{
 		"processor time":  {`while :; do :; done`, Limits{CPU: time.Second}, extract.CodeTimeout},
-		"memory":          {`x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done`, Limits{Memory: 64 << 20}, spec.CodeTooLarge},
+		"memory":          {`x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done`, Limits{Memory: 256 << 20}, spec.CodeTooLarge}, // room for the threads of the shim, which limits itself first
 		"output":          {`while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done`, Limits{Output: 100}, spec.CodeTooLarge},
 		"its own failure": {`exit 3`, Limits{}, spec.CodeMalformed},
 		"an old version":  {`echo "Unrecognized option 'fps_mode'." >&2; exit 1`, Limits{}, spec.CodeUnsupported},

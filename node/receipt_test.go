@@ -92,7 +92,7 @@ func TestReceipts(t *testing.T) {
 	three := []string{"alpha", "bravo", "charlie"}
 	check(c.Members[3], &s, "active", three, nil)
 	check(c.Members[3], nil, "active", three, nil)
-	tamper(t, v, check(reader, &s, "active", three, nil))
+	tamper(t, v.Verify, check(reader, &s, "active", three, nil))
 	if b, err := reader.Receipt(ctx, entry, ptr(sha(99))); spec.CodeOf(err) != spec.CodeEntry {
 		t.Fatalf("a receipt of %d bytes for a signal that the entry does not list: %v", len(b), err)
 	}
@@ -107,7 +107,7 @@ func TestReceipts(t *testing.T) {
 		}
 	}
 	awaitMatches(t, ctx, reader, s, 0)
-	tamper(t, v, check(reader, nil, "retracted", three, []string{"bravo", "charlie", "echo"}))
+	tamper(t, v.Verify, check(reader, nil, "retracted", three, []string{"bravo", "charlie", "echo"}))
 	if _, err := reader.Receipt(ctx, entry, &s); spec.CodeOf(err) != spec.CodeEntry {
 		t.Fatalf("a retracted value is opened: %v", err)
 	}
@@ -168,7 +168,7 @@ func TestARetractionSaysWhenItWasApplied(t *testing.T) {
 			t.Errorf("%s applied it at %v of %v to %v", a.Organisation, a.At, began, at)
 		}
 	}
-	tamper(t, v, b)
+	tamper(t, v.Verify, b)
 	r, err := receipt.Parse(b)
 	if err != nil {
 		t.Fatal(err)
@@ -204,18 +204,18 @@ func TestARetractionSaysWhenItWasApplied(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
-// tamper flips bits of every byte.
-func tamper(t *testing.T, v *receipt.Verifier, good []byte) {
+// tamper flips a bit of every byte.
+func tamper[F any](t *testing.T, verify func([]byte) (*F, error), good []byte) {
 	t.Helper()
 	for i := range good {
 		b := bytes.Clone(good)
 		b[i] ^= 1 << (i % 8)
-		if f, err := v.Verify(b); err == nil {
+		if f, err := verify(b); err == nil {
 			t.Fatalf("byte %d of %d flipped: the receipt says %+v", i, len(b), f)
 		}
 	}
 	for _, b := range [][]byte{nil, good[:len(good)-1], append(bytes.Clone(good), 0)} {
-		if _, err := v.Verify(b); err == nil {
+		if _, err := verify(b); err == nil {
 			t.Fatalf("%d of %d bytes hold", len(b), len(good))
 		}
 	}
@@ -326,17 +326,7 @@ func TestAbsence(t *testing.T) {
 	if err != nil || !bytes.Equal(f.Signal.Value, sha(9).Value) {
 		t.Fatalf("%+v, %v", f, err)
 	}
-	for i := range b {
-		changed := bytes.Clone(b)
-		changed[i] ^= 1 << (i % 8)
-		if f, err := v.VerifyAbsence(changed); err == nil {
-			// a bucket holds far more places than signals: nearly any other signal
-			// of the same bucket is absent by the same proof, and is what it says
-			if bytes.Equal(f.Signal.Value, sha(9).Value) {
-				t.Fatalf("byte %d of %d flipped: the receipt says %+v", i, len(b), f)
-			}
-		}
-	}
+	tamper(t, v.VerifyAbsence, b)
 	if _, err := c.Members[1].AbsenceReceipt(ctx, sha(2)); spec.CodeOf(err) != spec.CodeUsage {
 		t.Fatalf("of a listed signal: %v", err)
 	}

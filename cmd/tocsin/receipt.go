@@ -32,7 +32,11 @@ func (p *program) receiptCommand() *cli.Command {
 			},
 			{
 				Name: "verify", Usage: "verify a receipt and say what it proves", ArgsUsage: "FILE",
-				Flags:  []cli.Flag{genesisFlag(), jsonFlag()},
+				Description: "With --entry or --signal, a receipt that is about anything else is refused.",
+				Flags: []cli.Flag{
+					genesisFlag(), jsonFlag(), &cli.StringFlag{Name: "entry", Usage: "the receipt must be about this `ENTRY`"},
+					&cli.StringFlag{Name: "signal", Usage: "and open this signal, or prove that it is not listed: `TYPE:VALUE`"},
+				},
 				Action: p.receiptVerify,
 			},
 		},
@@ -53,9 +57,9 @@ func (p *program) receiptGet(c *cli.Context) error {
 		q["entry"] = c.Args().First()
 	}
 	if s := c.String("signal"); s != "" {
-		typ, value, ok := strings.Cut(s, ":")
-		if !ok {
-			return usage("--signal takes TYPE:VALUE")
+		typ, value, err := splitSignal(s)
+		if err != nil {
+			return err
 		}
 		q["type"], q["value"] = typ, value
 	}
@@ -120,6 +124,10 @@ func (p *program) receiptVerify(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	q, err := question(c)
+	if err != nil {
+		return err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return spec.Errorf(spec.CodeUsage, "reading the receipt: %w", err)
@@ -130,9 +138,12 @@ func (p *program) receiptVerify(c *cli.Context) error {
 		return spec.Errorf(spec.CodeUsage, "reading the receipt: %w", err)
 	}
 	if bytes.HasPrefix(b, absenceHead) {
-		return p.absent(c, v, b)
+		return p.absent(c, v, q, b)
 	}
 	fact, err := v.Verify(b)
+	if err == nil {
+		err = fact.Answers(q)
+	}
 	if err != nil {
 		return err
 	}
@@ -142,11 +153,46 @@ func (p *program) receiptVerify(c *cli.Context) error {
 	return p.table(factRows(fact))
 }
 
-// absenceHead begins a receipt of absence: an array of ten of version 1.
-var absenceHead = []byte{0x8a, receipt.Version}
+// question is what --entry and --signal say that a receipt must be about.
+func question(c *cli.Context) (q receipt.Question, err error) {
+	if s := c.String("entry"); s != "" {
+		entry, err := spec.ParseHash(s)
+		if err != nil {
+			return q, err
+		}
+		q.Entry = &entry
+	}
+	if s := c.String("signal"); s != "" {
+		typ, value, err := splitSignal(s)
+		if err != nil {
+			return q, err
+		}
+		signal, err := spec.ParseSignal(typ, value)
+		if err != nil {
+			return q, err
+		}
+		q.Signal = &signal
+	}
+	return q, nil
+}
 
-func (p *program) absent(c *cli.Context, v *receipt.Verifier, b []byte) error {
+// splitSignal splits TYPE:VALUE.
+func splitSignal(s string) (typ, value string, err error) {
+	typ, value, ok := strings.Cut(s, ":")
+	if !ok {
+		return "", "", usage("--signal takes TYPE:VALUE")
+	}
+	return typ, value, nil
+}
+
+// absenceHead begins a receipt of absence: an array of eleven of version 1.
+var absenceHead = []byte{0x8b, receipt.Version}
+
+func (p *program) absent(c *cli.Context, v *receipt.Verifier, q receipt.Question, b []byte) error {
 	f, err := v.VerifyAbsence(b)
+	if err == nil {
+		err = f.Answers(q)
+	}
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func (m *Maker) Absent(ctx context.Context, s spec.Signal) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := receipt.Absence{Version: receipt.Version, Type: s.Type, Value: s.Value, Siblings: siblings}
+	a := receipt.Absence{Version: receipt.Version, K: k, Type: s.Type, Value: s.Value, Siblings: siblings}
 	for _, l := range bucket {
 		n := receipt.Neighbour{K: l.K, C: l.C, Meta: l.Meta}
 		a.Bucket = append(a.Bucket, spec.LiveLeaf(l.K, l.C, l.Meta))

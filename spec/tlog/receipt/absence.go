@@ -16,6 +16,7 @@ import (
 type Absence struct {
 	_        struct{} `cbor:",toarray"`
 	Version  uint64
+	K        spec.Hash // of the signal that was asked about
 	Type     string
 	Value    []byte
 	Links    []tlog.Link
@@ -87,11 +88,16 @@ func (v *Verifier) VerifyAbsence(data []byte) (*AbsentFact, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	if err := a.between(s.Key()); err != nil {
+	// A bucket proves of many signals that they are absent: without K, another value of
+	// the same bucket could be put in place.
+	if a.K != s.Key() {
+		return nil, bad("the signal is not the one that was asked about")
+	}
+	if err := a.between(a.K); err != nil {
 		return nil, err
 	}
 	root := spec.TreeRoot(slices.Clone(a.Bucket))
-	if err := tlog.CheckBucket(a.Siblings, tlog.LiveBits, s.Key(), root, c.root.LiveRoot); err != nil {
+	if err := tlog.CheckBucket(a.Siblings, tlog.LiveBits, a.K, root, c.root.LiveRoot); err != nil {
 		return nil, err
 	}
 	return &AbsentFact{

@@ -138,24 +138,19 @@ func (n *Node) CaughtUp(ctx context.Context) (term uint64, err error) {
 }
 
 // StillLeads returns nil when this node has led from the CaughtUp that returned
-// term until now, as a quorum confirms: then what its database said meanwhile is
-// what any leader's would have. One that was replaced does not know it for the
-// length of its lease, or for longer where its clock or processor stood still. It
-// costs a round trip.
+// term until now: then what its database said meanwhile is what any leader's
+// would have. One that was replaced does not know it for the length of its lease,
+// or for longer where its clock or processor stood still; and answers to
+// heartbeats, which are quicker to have, may have been given before the call.
+// It costs an entry in the log.
 func (n *Node) StillLeads(ctx context.Context, term uint64) error {
-	done := make(chan error, 1)
-	go func() { done <- n.raft.VerifyLeader().Error() }()
-	select {
-	case err := <-done:
-		if err != nil || n.raft.CurrentTerm() != term {
-			return &NotLeaderError{}
-		}
-		return n.brk.err()
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-n.brk.down:
-		return ErrStopped
+	if _, err := n.Barrier(ctx); err != nil {
+		return err
 	}
+	if n.raft.CurrentTerm() != term {
+		return &NotLeaderError{}
+	}
+	return nil
 }
 
 func (n *Node) configuration() (raft.Configuration, uint64) {

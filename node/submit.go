@@ -222,8 +222,8 @@ func (n *Node) attempt(ctx context.Context, sub spec.Submission, attempt int) (s
 }
 
 // lead checks submissions against the state as it is and proposes them together.
-// What the rules refuse now is refused at once, without an entry in the raft log,
-// once a quorum confirms that no other leader knows better.
+// What the rules refuse now is not proposed; it is refused once a barrier in the
+// raft log shows that no other leader knows better.
 func (n *Node) lead(ctx context.Context, subs []spec.Submission) []consensus.Result {
 	results := make([]consensus.Result, len(subs))
 	term, err := n.leading(ctx)

@@ -3,8 +3,6 @@
 package node
 
 import (
-	"golang.org/x/time/rate"
-
 	"github.com/tocsin-db/tocsin/node/bootstrap"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/p2p/federation"
@@ -14,12 +12,12 @@ import (
 
 // serveState lets enrolled peers fetch the state at snapshot sizes, values by role,
 // and the openings that go with them.
-func (n *Node) serveState(bulk *rate.Limiter) {
+func (n *Node) serveState() {
 	holders := []string{spec.RoleMember, spec.RoleReader}
 	source := bootstrap.Source{Store: n.store, Final: func() uint64 { return n.final.Newest().Size }, Logger: n.log}
-	state.Serve(n.host, source, state.ServeOptions{
+	n.snapshots = state.Serve(n.host, source, state.ServeOptions{
 		Roles: append(holders, spec.RoleReferrer, spec.RoleAuditor), ChunkRoles: holders,
-		Role: n.directory.Role, Bulk: bulk, Logger: n.log,
+		Role: n.directory.Role, Bulk: n.bulk, Logger: n.log,
 	})
 	n.host.Handle(protocolOpen, p2p.Policy{Roles: holders, MaxRequest: 4 << 10}, n.serveOpen)
 }

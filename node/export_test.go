@@ -82,3 +82,6 @@ func (n *Node) HandSeed(dir string) error {
 	b := append(binary.BigEndian.AppendUint32(nil, uint32(len(head))), head...)
 	return os.WriteFile(filepath.Join(dir, seedFile), append(b, db...), 0o600)
 }
+
+// Addresses lists where the node listens.
+func (n *Node) Addresses() []string { return n.host.Addrs() }

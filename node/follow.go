@@ -119,6 +119,15 @@ func (n *Node) Sync() *federation.Status {
 	return &st
 }
 
+// serves tells what this node gives to those that follow it.
+func (n *Node) serves() (s api.Serving) {
+	s.Subscribers, s.Followers = n.followers.Subscribers()
+	s.MaxSubscribers, s.MaxFollowers = n.followers.Limits()
+	s.BulkRate = int64(n.bulk.Limit())
+	s.Chunks, s.BulkBytes = n.snapshots.Served()
+	return s
+}
+
 // syncStatus tells of it in the words of the API.
 func (n *Node) syncStatus() *api.Sync {
 	st := n.Sync()

@@ -24,6 +24,9 @@ func (n *Node) MetricsHandler() http.Handler {
 	gauge("peers", "Connected peers.", nil, func() float64 { return float64(len(n.host.Peers())) })
 	gauge("followers", "Nodes that follow this one.", nil, func() float64 { all, _ := n.followers.Subscribers(); return float64(all) })
 	gauge("followers_pushed", "Nodes that this one pushes to.", nil, func() float64 { _, pushed := n.followers.Subscribers(); return float64(pushed) })
+	gauge("bulk_rate_bytes", "Bytes a second for all nodes that are far behind together.", nil, func() float64 { return float64(n.serves().BulkRate) })
+	gauge("snapshot_chunks_sent", "Chunks of snapshots that were sent since the start.", nil, func() float64 { return float64(n.serves().Chunks) })
+	gauge("snapshot_bytes_sent", "Bytes of snapshots that were sent since the start.", nil, func() float64 { return float64(n.serves().BulkBytes) })
 	if n.reader == nil {
 		return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 	}

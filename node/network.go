@@ -21,14 +21,10 @@ import (
 	"github.com/tocsin-db/tocsin/spec"
 )
 
-// raftStreams is how many streams raft may hold open to one peer: its pool in
-// both directions, heartbeats and a snapshot, with room for reconnecting.
-const raftStreams = 64
-
 func (n *Node) openHost(context.Context) (err error) {
 	n.host, err = p2p.NewHost(p2p.Config{
 		Key: n.id.Libp2p, Listen: n.cfg.Listen, Directory: n.directory, Logger: n.log,
-		Streams: map[string]int{raftnet.Protocol: raftStreams},
+		MaxConns: n.cfg.Connections, Memory: n.cfg.Memory, Limits: n.limits(),
 	})
 	if err != nil {
 		return err
@@ -137,11 +133,11 @@ func (n *Node) openConsensus(context.Context) error {
 // servePeers opens the protocols that this node answers. Each says who may call.
 func (n *Node) servePeers(context.Context) error {
 	enrolled := []string{spec.RoleMember, spec.RoleReader, spec.RoleReferrer, spec.RoleAuditor}
-	bulk := federation.Bulk(n.cfg.BulkRate)
+	n.bulk = federation.Bulk(n.cfg.BulkRate)
 	n.followers = federation.Serve(n.host, &finalSource{replica: n.replica, final: n.final}, federation.ServeOptions{
-		Roles: enrolled, Pushed: n.cfg.Followers, Bulk: bulk, Now: n.cfg.Now, Logger: n.log,
+		Roles: enrolled, Pushed: n.cfg.Followers, Subscribers: n.cfg.Subscribers, Bulk: n.bulk, Now: n.cfg.Now, Logger: n.log,
 	})
-	n.serveState(bulk)
+	n.serveState()
 	n.host.Handle(cosign.LogProtocol, p2p.Policy{Roles: enrolled, MaxRequest: 64}, n.serveLog)
 	n.host.Handle(cosign.AlarmProtocol, p2p.Policy{Roles: enrolled, MaxRequest: cosign.MaxEvidence}, n.serveAlarm)
 	if n.consensus == nil {
@@ -151,7 +147,7 @@ func (n *Node) servePeers(context.Context) error {
 	n.host.Handle(protocolWitness, p2p.Policy{Roles: []string{spec.RoleMember}, MaxRequest: 256}, n.serveWitness)
 	n.host.HandleStream(protocolSeed, p2p.Policy{Roles: []string{spec.RoleMember}, MaxStreams: 1}, n.serveSeed)
 	n.host.Handle(protocolPosition, p2p.Policy{Roles: []string{spec.RoleMember}}, n.servePosition)
-	n.host.Handle(protocolSubmit, p2p.Policy{Roles: enrolled, MaxRequest: maxForward, MaxStreams: 64}, n.serveSubmit)
+	n.host.Handle(protocolSubmit, p2p.Policy{Roles: enrolled, MaxRequest: maxForward, MaxStreams: maxSubmits}, n.serveSubmit)
 	n.host.Handle(protocolJoin, p2p.Policy{Roles: []string{roleInvitee}, MaxRequest: 4 << 10}, n.serveJoin)
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/time/rate"
 
 	"github.com/tocsin-db/tocsin/consensus"
 	"github.com/tocsin-db/tocsin/node/api"
@@ -26,6 +27,7 @@ import (
 	"github.com/tocsin-db/tocsin/node/witness"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/p2p/federation"
+	"github.com/tocsin-db/tocsin/p2p/federation/state"
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/spec/tlog"
 	"github.com/tocsin-db/tocsin/storage"
@@ -47,7 +49,10 @@ type Config struct {
 	VerifyFull    bool          // replay the log from the founding document on, whatever snapshots there are
 	MaxAge        time.Duration // of what is final, past which lookups are refused; 0: they are flagged only
 	Followers     int           // nodes that are pushed to at once; 0: the default of package federation
+	Subscribers   int           // nodes that may follow at once; 0: the default
 	BulkRate      int           // bytes a second for nodes that are far behind, all together; 0: the default
+	Connections   int           // at once; 0: the default of package p2p
+	Memory        int64         // bytes that connections and streams may hold; 0: the default
 	SightingsDays int           // for which what was looked up is remembered on this site; 0: not at all
 	Receipts      time.Duration // how long decisions are gathered before a member confirms them; 0: ten seconds
 	Witness       Witness       // of other logs
@@ -78,6 +83,8 @@ type Node struct {
 	reader       *federation.Reader                // of a node that follows, else nil
 	following    atomic.Pointer[federation.Reader] // the same, once it is there
 	followers    *federation.Server
+	bulk         *rate.Limiter // of all that followers fetch in bulk
+	snapshots    *state.Server
 	chain        *tlog.Chain // who makes the log final
 	links        cosign.LinkStore
 	final        *cosign.Keeper

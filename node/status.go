@@ -66,7 +66,7 @@ func (n *Node) Status(context.Context) (api.Status, error) {
 			s.NotCosigning = err.Error()
 		}
 	}
-	s.Sync = n.syncStatus()
+	s.Sync, s.Serving = n.syncStatus(), n.serves()
 	if n.consensus != nil {
 		s.Raft = strings.ToLower(n.consensus.Status().State)
 	}

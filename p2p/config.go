@@ -20,8 +20,11 @@ import (
 	"github.com/tocsin-db/tocsin/spec"
 )
 
-// DefaultMaxConns is how many connections a host holds at most by default.
-const DefaultMaxConns = 2048
+// Defaults of a Config.
+const (
+	DefaultMaxConns = 2048    // connections at once
+	DefaultMemory   = 1 << 30 // bytes
+)
 
 // Config is what a Host needs.
 type Config struct {
@@ -30,10 +33,11 @@ type Config struct {
 	Directory Directory          // who may connect
 	Logger    *slog.Logger       // nil: slog.Default()
 	MaxConns  int                // connections at once; 0: DefaultMaxConns
+	Memory    int64              // bytes of windows and buffers of all connections; 0: DefaultMemory
 
-	// Streams raises the bound on open streams per peer for protocols that need
-	// more than defaultPeerStreams, such as the one that raft runs on.
-	Streams map[string]int
+	// Limits bound what one protocol may take, so that none can take what another
+	// needs. One that is not named has DefaultLimit.
+	Limits map[string]Limit
 }
 
 func (c *Config) check() error {
@@ -54,6 +58,9 @@ func (c *Config) check() error {
 	if c.MaxConns <= 0 {
 		c.MaxConns = DefaultMaxConns
 	}
+	if c.Memory <= 0 {
+		c.Memory = DefaultMemory
+	}
 	return nil
 }
 
@@ -64,7 +71,7 @@ func (c *Config) options(g *gate) ([]libp2p.Option, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the transport key: %w", err)
 	}
-	limits, err := newLimits(c.MaxConns, c.Streams)
+	limits, err := newLimits(c)
 	if err != nil {
 		return nil, fmt.Errorf("making resource limits: %w", err)
 	}

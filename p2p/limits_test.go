@@ -13,7 +13,7 @@ import (
 // A company's or a cluster's nodes share one public address.
 func TestManyNodesBehindOneAddress(t *testing.T) {
 	for _, s := range []string{"/ip4/192.0.2.1/tcp/4001", "/ip6/2001:db8::1/udp/4001/quic-v1"} {
-		rm, err := newLimits(DefaultMaxConns, nil)
+		rm, err := newLimits(&Config{MaxConns: DefaultMaxConns, Memory: DefaultMemory})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,12 +32,12 @@ func TestManyNodesBehindOneAddress(t *testing.T) {
 }
 
 func TestStreamsPerProtocolAndPeer(t *testing.T) {
-	rm, err := newLimits(DefaultMaxConns, map[string]int{"/more/1": 200})
+	rm, err := newLimits(&Config{MaxConns: DefaultMaxConns, Memory: DefaultMemory, Limits: map[string]Limit{"/more/1": {Streams: 300, PerPeer: 200, Memory: 1 << 20}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rm.Close()
-	for proto, want := range map[string]int{"/less/1": defaultPeerStreams, "/more/1": 200} {
+	for proto, want := range map[string]int{"/less/1": DefaultLimit.PerPeer, "/more/1": 200} {
 		n := 0
 		for ; n < 1000; n++ {
 			s, err := rm.OpenStream("peer", network.DirInbound)

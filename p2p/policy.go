@@ -30,7 +30,7 @@ const (
 type Policy struct {
 	Roles      []string          // that may call; empty: nobody
 	Allow      func(PeerID) bool // a further condition, or nil
-	MaxRequest int               // bytes of one request; 0: MaxFrame
+	MaxRequest int               // bytes of one request, or of a frame that comes in on a long stream; 0: MaxFrame
 	MaxStreams int               // open at once per peer, then BUSY; 0: DefaultStreams
 	Timeout    time.Duration     // of one request's handler; 0: DefaultTimeout
 }

@@ -82,6 +82,11 @@ func (h *Host) serve(proto string, policy Policy, fn StreamHandler) {
 		ctx, cancel := context.WithCancelCause(h.ctx)
 		defer cancel(nil)
 		s := NewStream(ns, idOf(ns.Conn().RemotePeer()), "")
+		if err := reserve(ns, policy); err != nil {
+			h.logger.Info("stream refused", "protocol", proto, "peer", string(s.peer), "error", err)
+			s.Reset()
+			return
+		}
 		g := &guest{seat: seat{proto, s.peer}, policy: policy, end: cancel}
 		role, err := h.inbound.enter(g, h.dir)
 		if err != nil {

@@ -107,6 +107,12 @@ func syncLine(s *wire.Sync) string {
 	return line
 }
 
+// servingLine tells in one line what the node gives to those that follow it.
+func servingLine(s *wire.Serving) string {
+	return fmt.Sprintf("%d of %d followers, pushes to %d of %d; bulk at %d KiB/s at most, %d chunks sent",
+		s.Subscribers, s.MaxSubscribers, s.Followers, s.MaxFollowers, s.BulkRate>>10, s.Chunks)
+}
+
 func (p *program) printStatus(s *statusReport) error {
 	leader := s.Leader
 	if leader == "" {
@@ -121,6 +127,7 @@ func (p *program) printStatus(s *statusReport) error {
 		{"fresh", fmt.Sprintf("%d ms old, stale: %s", s.AgeMs, yes(s.Stale))},
 		{"log", fmt.Sprintf("%d leaves, %d final, time %s, epoch %d", s.Size, s.FinalSize, day(s.LogTime), s.Epoch)},
 		{"sync", syncLine(s.Sync)},
+		{"serves", servingLine(&s.Serving)},
 		{"listed", fmt.Sprintf("%d entries, %d signals", s.Entries, s.Signals)},
 		{"open cases", fmt.Sprint(s.OpenCases)},
 		{"leader", leader},

@@ -335,6 +335,7 @@ type Status struct {
 	NotAnswering string // why this node refuses lookups, or ""
 	NotCosigning string // why this sequencer does not cosign, or ""
 	Sync         *Sync  // of a node that follows, else nil
+	Serving      Serving
 	Freshness
 }
 
@@ -383,6 +384,14 @@ type Sync struct {
 	Followers int
 	Done, Of  uint64 // bytes of a snapshot
 	LastError string
+}
+
+// Serving is what a node gives to those that follow it, and how much it would give.
+type Serving struct {
+	Subscribers, MaxSubscribers int    // nodes that follow this one
+	Followers, MaxFollowers     int    // of them those that are pushed to
+	BulkRate                    int64  // bytes a second for all that are far behind together
+	BulkBytes, Chunks           uint64 // of snapshots, sent since the start
 }
 
 // An Upstream is a node that is followed.

@@ -139,7 +139,7 @@ func (s *service) Status(ctx context.Context, _ wire.StatusRequestObject) (wire.
 		Entries: int64(st.Entries), Signals: int64(st.Signals), OpenCases: int64(st.OpenCases), Peers: st.Peers,
 		LiveRoot: st.LiveRoot.String(), RulesRoot: st.RulesRoot.String(),
 		Size: int64(st.Size), FinalSize: int64(st.Final), AgeMs: st.Age.Milliseconds(), Stale: st.Stale,
-		Damage: st.Damage, NotAnswering: st.NotAnswering, NotCosigning: st.NotCosigning, Sync: wireSync(st.Sync),
+		Damage: st.Damage, NotAnswering: st.NotAnswering, NotCosigning: st.NotCosigning, Sync: wireSync(st.Sync), Serving: wireServing(&st.Serving),
 	}, nil
 }
 
@@ -155,6 +155,13 @@ func wireSync(s *Sync) *wire.Sync {
 		out.Upstreams[i] = wire.Upstream{Organisation: u.Organisation, Pushes: u.Pushes, Size: int64(u.Size)}
 	}
 	return out
+}
+
+func wireServing(s *Serving) wire.Serving {
+	return wire.Serving{
+		Subscribers: s.Subscribers, MaxSubscribers: s.MaxSubscribers, Followers: s.Followers, MaxFollowers: s.MaxFollowers,
+		BulkRate: s.BulkRate, BulkBytes: int64(s.BulkBytes), Chunks: int64(s.Chunks),
+	}
 }
 
 // VerifyStore implements wire.StrictServerInterface.

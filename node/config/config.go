@@ -39,6 +39,11 @@ type Config struct {
 	WitnessLogs   []string            // verifier keys of those logs
 	Witnesses     []string            // outside ones that cosign this log: verifier key, blank, URL
 	Sightings     int64               // days for which what was looked up is remembered here; 0: not at all
+	Followers     int64               // nodes that are pushed to at once; more are announced to
+	Subscribers   int64               // nodes that may follow at once; more are referred to others
+	BulkRate      int64               // bytes a second for all nodes that are far behind together
+	Connections   int64               // at once
+	NetworkMemory int64               // bytes that connections and streams may hold
 	Peers         map[string][]string // organisation id → further multiaddrs
 
 	origins map[string]string
@@ -125,6 +130,8 @@ func (c *Config) take(k *koanf.Koanf) {
 	c.LogFormat = k.String("log_format")
 	c.MaxFileBytes = k.Int64("max_file_bytes")
 	c.Sightings = k.Int64("sightings_days")
+	c.Followers, c.Subscribers, c.BulkRate = k.Int64("followers"), k.Int64("subscribers"), k.Int64("bulk_rate")
+	c.Connections, c.NetworkMemory = k.Int64("max_connections"), k.Int64("network_memory")
 	c.FailClosed, c.Verify = interval(k.String("fail_closed_after")), k.String("verify")
 	c.PurgeEvery, c.VerifyEvery = interval(k.String("purge_every")), interval(k.String("verify_every"))
 	c.WitnessListen, c.WitnessName = k.String("witness_listen"), k.String("witness_name")

@@ -51,12 +51,13 @@ profile = "wan"
 log_level = "warn"
 listen = ["/ip4/127.0.0.1/tcp/1"]
 max_file_bytes = 1_000
+network_memory = 67_108_864
 verify_every = "never"
 [peers]
 beta = ["/ip4/192.0.2.1/tcp/7230"]
 `
-	env := map[string]string{"TOCSIN_HTTP": "", "TOCSIN_LOG_LEVEL": "debug", "TOCSIN_LISTEN": "/ip4/127.0.0.1/tcp/2, /ip4/127.0.0.1/tcp/3"}
-	flags := map[string]string{"log_level": "error"}
+	env := map[string]string{"TOCSIN_HTTP": "", "TOCSIN_LOG_LEVEL": "debug", "TOCSIN_BULK_RATE": "65536", "TOCSIN_LISTEN": "/ip4/127.0.0.1/tcp/2, /ip4/127.0.0.1/tcp/3"}
+	flags := map[string]string{"log_level": "error", "followers": "7"}
 	c, err := Load(source(t, file, env, flags))
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +78,11 @@ beta = ["/ip4/192.0.2.1/tcp/7230"]
 		{"witness_logs", []string{}, "default"},
 		{"witnesses", []string{}, "default"},
 		{"sightings_days", int64(0), "default"},
+		{"followers", int64(7), "--followers"},
+		{"subscribers", int64(512), "default"},
+		{"bulk_rate", int64(65536), "TOCSIN_BULK_RATE"},
+		{"max_connections", int64(2048), "default"},
+		{"network_memory", int64(67108864), "tocsin.toml"},
 		{"peers", map[string][]string{"beta": {"/ip4/192.0.2.1/tcp/7230"}}, "tocsin.toml"},
 	}
 	if got := c.Settings(); !reflect.DeepEqual(got, want) {
@@ -94,30 +100,34 @@ func TestWrongSettingsAreNamedWithTheirPlace(t *testing.T) {
 		env, flags map[string]string
 		want       string // the end of the sentence
 	}{
-		"unknown key":         {"profile = \"lan\"\n lisen = []\n", nil, nil, `tocsin.toml, line 2, column 2: there is no setting "lisen"`},
-		"unknown table":       {"[api]\nhttp = \"\"\n", nil, nil, `line 1, column 2: there is no setting "api"`},
-		"no TOML":             {"profile = lan\n", nil, nil, `line 1, column 11: unexpected character`},
-		"value of no choice":  {"\nprofile = \"moon\"\n", nil, nil, `line 2, column 11: profile takes "lan" or "wan"`},
-		"value of a type":     {"log_level = 3\n", nil, nil, `line 1, column 13: log_level takes "debug", "info", "warn" or "error"`},
-		"number too large":    {"max_file_bytes = 9999999999999\n", nil, nil, `line 1, column 18: max_file_bytes takes a number of bytes from 1 to 1099511627776`},
-		"no witness":          {"witnesses = [\"x http://y\"]\n", nil, nil, `line 1, column 14: witnesses takes outside witnesses`},
-		"no key of a log":     {"witness_logs = [\"x\"]\n", nil, nil, `witness_logs takes verifier keys`},
-		"no address":          {"witness_listen = \"7232\"\n", nil, nil, `witness_listen takes an address`},
-		"a time too short":    {"purge_every = \"10s\"\n", nil, nil, `purge_every takes a time from "1m" to "8760h", or "never"`},
-		"days too many":       {"sightings_days = 400\n", nil, nil, `line 1, column 18: sightings_days takes a number of days from 0, for off, to 366`},
-		"text for a number":   {"max_file_bytes = \"many\"\n", nil, nil, `max_file_bytes takes a number of bytes from 1 to 1099511627776`},
-		"address of others":   {"http = \"0.0.0.0:7231\"\n", nil, nil, `line 1, column 8: http takes a loopback address such as 127.0.0.1:7231, or "" for none`},
-		"not a multiaddr":     {"listen = [\"/ip4/127.0.0.1/tcp/1\", \"1.2.3.4\"]\n", nil, nil, `line 1, column 35: listen takes libp2p multiaddrs such as /ip4/0.0.0.0/tcp/7230`},
-		"one for a list":      {"listen = \"/ip4/127.0.0.1/tcp/1\"\n", nil, nil, `listen takes libp2p multiaddrs such as /ip4/0.0.0.0/tcp/7230`},
-		"peer of a bad id":    {"[peers]\n\"A/b\" = [\"/ip4/127.0.0.1/tcp/1\"]\n", nil, nil, `peers.A/b takes organisations' ids, each with a list of multiaddrs`},
-		"address of a peer":   {"[peers]\nbeta = [\"nowhere\"]\n", nil, nil, `line 2, column 9: peers.beta takes organisations' ids, each with a list of multiaddrs`},
-		"twice the same":      {"profile = \"lan\"\nprofile = \"lan\"\n", nil, nil, `line 2, column 1: key profile is already defined`},
-		"variable":            {"", map[string]string{"TOCSIN_PROFILE": "moon"}, nil, `TOCSIN_PROFILE takes "lan" or "wan"`},
-		"flag":                {"", nil, map[string]string{"http": "192.0.2.1:80"}, `--http takes a loopback address such as 127.0.0.1:7231, or "" for none`},
-		"name, not loopback":  {"", nil, map[string]string{"http": "example.org:80"}, `--http takes a loopback address such as 127.0.0.1:7231, or "" for none`},
-		"no port":             {"", nil, map[string]string{"http": "127.0.0.1"}, `--http takes a loopback address such as 127.0.0.1:7231, or "" for none`},
-		"number in variable":  {"", map[string]string{"TOCSIN_MAX_FILE_BYTES": "0"}, nil, `TOCSIN_MAX_FILE_BYTES takes a number of bytes from 1 to 1099511627776`},
-		"address in variable": {"", map[string]string{"TOCSIN_LISTEN": "/ip4/127.0.0.1/tcp/1,x"}, nil, `TOCSIN_LISTEN takes libp2p multiaddrs such as /ip4/0.0.0.0/tcp/7230`},
+		"unknown key":          {"profile = \"lan\"\n lisen = []\n", nil, nil, `tocsin.toml, line 2, column 2: there is no setting "lisen"`},
+		"unknown table":        {"[api]\nhttp = \"\"\n", nil, nil, `line 1, column 2: there is no setting "api"`},
+		"no TOML":              {"profile = lan\n", nil, nil, `line 1, column 11: unexpected character`},
+		"value of no choice":   {"\nprofile = \"moon\"\n", nil, nil, `line 2, column 11: profile takes "lan" or "wan"`},
+		"value of a type":      {"log_level = 3\n", nil, nil, `line 1, column 13: log_level takes "debug", "info", "warn" or "error"`},
+		"number too large":     {"max_file_bytes = 9999999999999\n", nil, nil, `line 1, column 18: max_file_bytes takes a number of bytes from 1 to 1099511627776`},
+		"no witness":           {"witnesses = [\"x http://y\"]\n", nil, nil, `line 1, column 14: witnesses takes outside witnesses`},
+		"no key of a log":      {"witness_logs = [\"x\"]\n", nil, nil, `witness_logs takes verifier keys`},
+		"no address":           {"witness_listen = \"7232\"\n", nil, nil, `witness_listen takes an address`},
+		"a time too short":     {"purge_every = \"10s\"\n", nil, nil, `purge_every takes a time from "1m" to "8760h", or "never"`},
+		"no followers":         {"followers = 0\n", nil, nil, `line 1, column 13: followers takes a number of nodes from 1 to 10000`},
+		"too slow":             {"", map[string]string{"TOCSIN_BULK_RATE": "65535"}, nil, `TOCSIN_BULK_RATE takes a number of bytes a second from 65536 to 1099511627776`},
+		"too many connections": {"", nil, map[string]string{"max_connections": "65537"}, `--max-connections takes a number of connections from 16 to 65536`},
+		"little memory":        {"network_memory = 1\n", nil, nil, `line 1, column 18: network_memory takes a number of bytes from 67108864 to 1099511627776`},
+		"days too many":        {"sightings_days = 400\n", nil, nil, `line 1, column 18: sightings_days takes a number of days from 0, for off, to 366`},
+		"text for a number":    {"max_file_bytes = \"many\"\n", nil, nil, `max_file_bytes takes a number of bytes from 1 to 1099511627776`},
+		"address of others":    {"http = \"0.0.0.0:7231\"\n", nil, nil, `line 1, column 8: http takes a loopback address such as 127.0.0.1:7231, or "" for none`},
+		"not a multiaddr":      {"listen = [\"/ip4/127.0.0.1/tcp/1\", \"1.2.3.4\"]\n", nil, nil, `line 1, column 35: listen takes libp2p multiaddrs such as /ip4/0.0.0.0/tcp/7230`},
+		"one for a list":       {"listen = \"/ip4/127.0.0.1/tcp/1\"\n", nil, nil, `listen takes libp2p multiaddrs such as /ip4/0.0.0.0/tcp/7230`},
+		"peer of a bad id":     {"[peers]\n\"A/b\" = [\"/ip4/127.0.0.1/tcp/1\"]\n", nil, nil, `peers.A/b takes organisations' ids, each with a list of multiaddrs`},
+		"address of a peer":    {"[peers]\nbeta = [\"nowhere\"]\n", nil, nil, `line 2, column 9: peers.beta takes organisations' ids, each with a list of multiaddrs`},
+		"twice the same":       {"profile = \"lan\"\nprofile = \"lan\"\n", nil, nil, `line 2, column 1: key profile is already defined`},
+		"variable":             {"", map[string]string{"TOCSIN_PROFILE": "moon"}, nil, `TOCSIN_PROFILE takes "lan" or "wan"`},
+		"flag":                 {"", nil, map[string]string{"http": "192.0.2.1:80"}, `--http takes a loopback address such as 127.0.0.1:7231, or "" for none`},
+		"name, not loopback":   {"", nil, map[string]string{"http": "example.org:80"}, `--http takes a loopback address such as 127.0.0.1:7231, or "" for none`},
+		"no port":              {"", nil, map[string]string{"http": "127.0.0.1"}, `--http takes a loopback address such as 127.0.0.1:7231, or "" for none`},
+		"number in variable":   {"", map[string]string{"TOCSIN_MAX_FILE_BYTES": "0"}, nil, `TOCSIN_MAX_FILE_BYTES takes a number of bytes from 1 to 1099511627776`},
+		"address in variable":  {"", map[string]string{"TOCSIN_LISTEN": "/ip4/127.0.0.1/tcp/1,x"}, nil, `TOCSIN_LISTEN takes libp2p multiaddrs such as /ip4/0.0.0.0/tcp/7230`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(source(t, c.file, c.env, c.flags))

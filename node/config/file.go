@@ -30,6 +30,11 @@ type form struct {
 	WitnessLogs   *[]string           `toml:"witness_logs"`
 	Witnesses     *[]string           `toml:"witnesses"`
 	Sightings     *int64              `toml:"sightings_days"`
+	Followers     *int64              `toml:"followers"`
+	Subscribers   *int64              `toml:"subscribers"`
+	BulkRate      *int64              `toml:"bulk_rate"`
+	Connections   *int64              `toml:"max_connections"`
+	NetworkMemory *int64              `toml:"network_memory"`
 	Peers         map[string][]string `toml:"peers"`
 }
 
@@ -108,14 +113,13 @@ func (f *form) check() (place, *setting) {
 			}
 		}
 	}
-	if f.MaxFileBytes != nil {
-		if _, err := parseBytes(fmt.Sprint(*f.MaxFileBytes)); err != nil {
-			return place{key: []string{"max_file_bytes"}}, settingOf([]string{"max_file_bytes"})
+	for name, n := range f.numbers() {
+		at := settingOf([]string{name})
+		if n == nil {
+			continue
 		}
-	}
-	if f.Sightings != nil {
-		if _, err := parseDays(fmt.Sprint(*f.Sightings)); err != nil {
-			return place{key: []string{"sightings_days"}}, settingOf([]string{"sightings_days"})
+		if _, err := at.parse(fmt.Sprint(*n)); err != nil {
+			return place{key: []string{name}}, at
 		}
 	}
 	for _, l := range []struct {
@@ -131,6 +135,13 @@ func (f *form) check() (place, *setting) {
 		}
 	}
 	return f.checkPeers()
+}
+
+func (f *form) numbers() map[string]*int64 {
+	return map[string]*int64{
+		"max_file_bytes": f.MaxFileBytes, "sightings_days": f.Sightings, "followers": f.Followers, "subscribers": f.Subscribers,
+		"bulk_rate": f.BulkRate, "max_connections": f.Connections, "network_memory": f.NetworkMemory,
+	}
 }
 
 func (f *form) checkPeers() (place, *setting) {
@@ -160,7 +171,9 @@ func (f *form) layer() layer {
 	set(l, "profile", f.Profile)
 	set(l, "log_level", f.LogLevel)
 	set(l, "log_format", f.LogFormat)
-	set(l, "max_file_bytes", f.MaxFileBytes)
+	for name, n := range f.numbers() {
+		set(l, name, n)
+	}
 	set(l, "fail_closed_after", f.FailClosed)
 	set(l, "verify", f.Verify)
 	set(l, "purge_every", f.PurgeEvery)
@@ -169,7 +182,6 @@ func (f *form) layer() layer {
 	set(l, "witness_name", f.WitnessName)
 	set(l, "witness_logs", f.WitnessLogs)
 	set(l, "witnesses", f.Witnesses)
-	set(l, "sightings_days", f.Sightings)
 	if f.Peers != nil {
 		peers := map[string]any{}
 		for id, addresses := range f.Peers {

@@ -15,6 +15,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/tocsin-db/tocsin/node/witness"
+	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/p2p/federation"
 )
 
 // A setting is one key of the file. Its variable is TOCSIN_ and its name in
@@ -31,7 +33,7 @@ var settings = []setting{
 	{"profile", `"lan" or "wan"`, text(oneOf("lan", "wan"))},
 	{"log_level", `"debug", "info", "warn" or "error"`, text(oneOf("debug", "info", "warn", "error"))},
 	{"log_format", `"auto", "text" or "json"`, text(oneOf("auto", "text", "json"))},
-	{"max_file_bytes", "a number of bytes from 1 to 1099511627776", parseBytes},
+	{"max_file_bytes", "a number of bytes from 1 to 1099511627776", parseNumber(1, 1<<40)},
 	{"purge_every", takesInterval, text(checkInterval)},
 	{"verify_every", takesInterval, text(checkInterval)},
 	{"fail_closed_after", takesInterval, text(checkInterval)},
@@ -40,7 +42,12 @@ var settings = []setting{
 	{"witness_name", "a name without blanks, such as witness.example.org", text(checkName)},
 	{"witness_logs", "verifier keys of logs (C2SP signed-note), whose names are the logs' origins", list(checkLogKey)},
 	{"witnesses", "outside witnesses, each as its verifier key, a blank and its URL", list(checkWitness)},
-	{"sightings_days", "a number of days from 0, for off, to 366", parseDays},
+	{"sightings_days", "a number of days from 0, for off, to 366", parseNumber(0, 366)},
+	{"followers", "a number of nodes from 1 to 10000", parseNumber(1, 10_000)},
+	{"subscribers", "a number of nodes from 1 to 100000", parseNumber(1, 100_000)},
+	{"bulk_rate", "a number of bytes a second from 65536 to 1099511627776", parseNumber(1<<16, 1<<40)},
+	{"max_connections", "a number of connections from 16 to 65536", parseNumber(16, 1<<16)},
+	{"network_memory", "a number of bytes from 67108864 to 1099511627776", parseNumber(64<<20, 1<<40)},
 	{"peers", "organisations' ids, each with a list of multiaddrs", nil},
 }
 
@@ -61,6 +68,11 @@ func defaults() layer {
 		"witness_logs":      []string{},
 		"witnesses":         []string{},
 		"sightings_days":    int64(0),
+		"followers":         int64(federation.DefaultPushed),
+		"subscribers":       int64(federation.DefaultSubscribers),
+		"bulk_rate":         int64(federation.DefaultBulkRate),
+		"max_connections":   int64(p2p.DefaultMaxConns),
+		"network_memory":    int64(p2p.DefaultMemory),
 		"peers":             map[string]any{},
 	}
 }
@@ -132,20 +144,15 @@ func checkOrganisation(s string) error {
 	return nil
 }
 
-func parseDays(s string) (any, error) {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 0 || n > 366 {
-		return nil, errValue
+// parseNumber reads a number within bounds.
+func parseNumber(least, most int64) func(string) (any, error) {
+	return func(s string) (any, error) {
+		n, err := strconv.ParseInt(strings.ReplaceAll(s, "_", ""), 0, 64)
+		if err != nil || n < least || n > most {
+			return nil, errValue
+		}
+		return n, nil
 	}
-	return n, nil
-}
-
-func parseBytes(s string) (any, error) {
-	n, err := strconv.ParseInt(strings.ReplaceAll(s, "_", ""), 0, 64)
-	if err != nil || n < 1 || n > 1<<40 {
-		return nil, errValue
-	}
-	return n, nil
 }
 
 const takesInterval = `a time from "1m" to "8760h", or "never"`

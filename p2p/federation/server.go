@@ -27,6 +27,10 @@ const (
 	bulkBurst          = 1 << 20 // bytes at once
 )
 
+// MaxStreams is how many streams of each protocol one peer may have open: a second
+// while the first is found dead.
+const MaxStreams = 2
+
 // readBatch is how many bytes of groups a server asks its Source for at once,
 // and so about what one stream holds in memory.
 const readBatch = 1 << 20
@@ -89,7 +93,7 @@ func Serve(l Listener, src Source, opts ServeOptions) *Server {
 		opts.Bulk = Bulk(opts.BulkRate)
 	}
 	sv := &Server{src: src, opts: opts, bulk: opts.Bulk, subs: map[*session]struct{}{}}
-	policy := p2p.Policy{Roles: opts.Roles, MaxStreams: 2} // the second while the first is found dead
+	policy := p2p.Policy{Roles: opts.Roles, MaxRequest: maxControl, MaxStreams: MaxStreams}
 	l.HandleStream(Protocol, policy, sv.subscribe)
 	l.HandleStream(RangeProtocol, policy, sv.ranges)
 	return sv
@@ -101,6 +105,9 @@ func (sv *Server) Subscribers() (all, pushed int) {
 	defer sv.mu.Unlock()
 	return len(sv.subs), sv.pushed
 }
+
+// Limits tells how many subscriptions there may be and how many may be pushed to.
+func (sv *Server) Limits() (all, pushed int) { return sv.opts.Subscribers, sv.opts.Pushed }
 
 // enter gives s a place among the subscribers, if there is one.
 func (sv *Server) enter(s *session) bool {

@@ -72,7 +72,7 @@ func newCluster(t *testing.T, listen string) *cluster {
 func (n *node) listen() {
 	h, err := p2p.NewHost(p2p.Config{
 		Key: n.key, Listen: n.addrs, Directory: n.c, Logger: slog.New(slog.DiscardHandler),
-		Streams: map[string]int{raftnet.Protocol: raftnet.MaxStreams},
+		Limits: map[string]p2p.Limit{raftnet.Protocol: raftnet.Limit},
 	})
 	must(n.c.t, err)
 	n.host, n.addrs = h, h.Addrs()

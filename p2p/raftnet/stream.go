@@ -20,6 +20,10 @@ const Protocol = "/tocsin/raft/1"
 // heartbeats, a snapshot, and those that a restart left behind.
 const MaxStreams = 64
 
+// Limit is what raft may take of a host: streams to and from nine sequencers, and
+// those that are about to be.
+var Limit = p2p.Limit{Streams: 16 * MaxStreams, PerPeer: MaxStreams, Memory: 256 << 20}
+
 // backlog holds accepted streams that raft has not taken yet.
 const backlog = 16
 

@@ -984,6 +984,30 @@ type ServiceClock struct {
 	Times Times `json:"times"`
 }
 
+// Serving What the node gives to those that follow it, and how much it would give
+type Serving struct {
+	// BulkBytes Bytes of snapshots that were sent since the start
+	BulkBytes int64 `json:"bulk_bytes"`
+
+	// BulkRate Bytes a second for all that are far behind together
+	BulkRate int64 `json:"bulk_rate"`
+
+	// Chunks Chunks of them
+	Chunks int64 `json:"chunks"`
+
+	// Followers Of them those that are pushed to
+	Followers int `json:"followers"`
+
+	// MaxFollowers Further ones are announced to
+	MaxFollowers int `json:"max_followers"`
+
+	// MaxSubscribers More are referred to others
+	MaxSubscribers int `json:"max_subscribers"`
+
+	// Subscribers Nodes that follow this one
+	Subscribers int `json:"subscribers"`
+}
+
 // Signal defines model for Signal.
 type Signal struct {
 	Quality *int `json:"quality,omitempty"`
@@ -1029,6 +1053,9 @@ type Status struct {
 	Raft      string `json:"raft,omitempty,omitzero"`
 	Role      Role   `json:"role"`
 	RulesRoot ID     `json:"rules_root"`
+
+	// Serving What the node gives to those that follow it, and how much it would give
+	Serving Serving `json:"serving"`
 
 	// Signals That can match
 	Signals int64 `json:"signals"`

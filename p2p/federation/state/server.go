@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/time/rate"
 
@@ -39,27 +40,35 @@ type ServeOptions struct {
 	Logger     *slog.Logger                    // nil: slog.Default()
 }
 
-type server struct {
-	src  Source
-	opts ServeOptions
-	room chan struct{}
+// A Server answers from one Source.
+type Server struct {
+	src    Source
+	opts   ServeOptions
+	room   chan struct{}
+	chunks atomic.Uint64
+	bytes  atomic.Uint64
 }
 
+// Served tells how many chunks, of signals and of rules, were sent whole, and how
+// many bytes in all.
+func (sv *Server) Served() (chunks, bytes uint64) { return sv.chunks.Load(), sv.bytes.Load() }
+
 // Serve answers peers of the given roles from src.
-func Serve(l federation.Listener, src Source, opts ServeOptions) {
+func Serve(l federation.Listener, src Source, opts ServeOptions) *Server {
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
 	}
 	if opts.Answers <= 0 {
 		opts.Answers = 8
 	}
-	sv := &server{src: src, opts: opts, room: make(chan struct{}, opts.Answers)}
-	l.HandleStream(Protocol, p2p.Policy{Roles: opts.Roles}, sv.serve)
+	sv := &Server{src: src, opts: opts, room: make(chan struct{}, opts.Answers)}
+	l.HandleStream(Protocol, p2p.Policy{Roles: opts.Roles, MaxRequest: maxRequest}, sv.serve)
+	return sv
 }
 
 // serve answers one request after the other. What a peer asks ahead waits in its
 // stream.
-func (sv *server) serve(ctx context.Context, s *p2p.Stream) error {
+func (sv *Server) serve(ctx context.Context, s *p2p.Stream) error {
 	for {
 		frame, err := s.ReadFrame(maxRequest)
 		if errors.Is(err, io.EOF) {
@@ -76,7 +85,7 @@ func (sv *server) serve(ctx context.Context, s *p2p.Stream) error {
 	}
 }
 
-func (sv *server) answer(ctx context.Context, s *p2p.Stream, frame []byte) error {
+func (sv *Server) answer(ctx context.Context, s *p2p.Stream, frame []byte) error {
 	select {
 	case sv.room <- struct{}{}: // what is made lies in memory until it is sent
 		defer func() { <-sv.room }()
@@ -100,14 +109,24 @@ func (sv *server) answer(ctx context.Context, s *p2p.Stream, frame []byte) error
 		if err := s.WriteFrame(slices.Concat([]byte{kind}, piece)); err != nil {
 			return err
 		}
+		sv.bytes.Add(uint64(len(piece)))
 		if kind == kindLast {
-			return s.Flush()
+			return sv.sent(s, frame[0])
 		}
 	}
 }
 
+// sent ends an answer to a request of a kind.
+func (sv *Server) sent(s *p2p.Stream, kind byte) error {
+	err := s.Flush()
+	if err == nil && (kind == kindChunk || kind == kindRules) {
+		sv.chunks.Add(1)
+	}
+	return err
+}
+
 // make makes the answer to one request, if the peer's role allows it now.
-func (sv *server) make(s *p2p.Stream, frame []byte) ([]byte, error) {
+func (sv *Server) make(s *p2p.Stream, frame []byte) ([]byte, error) {
 	kind, req, err := decodeRequest(frame)
 	if err != nil {
 		return nil, err
@@ -147,7 +166,7 @@ func (sv *server) make(s *p2p.Stream, frame []byte) ([]byte, error) {
 
 // end tells the peer why, in so far as it may know, and ends the stream. What has
 // no code is our own fault and is logged.
-func (sv *server) end(s *p2p.Stream, err error) error {
+func (sv *Server) end(s *p2p.Stream, err error) error {
 	if c := spec.CodeOf(err); c == "" || c == spec.CodeCorrupt {
 		sv.opts.Logger.Error("cannot serve the state", "peer", string(s.Peer()), "error", err)
 	}

@@ -372,7 +372,7 @@ func TestAPromiseThatIsNotKept(t *testing.T) {
 			t.Fatalf("not charged: %+v", k.Status())
 		}
 		n.part("honest", false)
-		advance(10 * time.Second)
+		advance(p2p.IdleTimeout + 10*time.Second) // the liar may have its turn first, and say nothing
 		k.is(t, Live, src)
 	})
 }

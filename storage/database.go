@@ -14,6 +14,7 @@ import (
 
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/spec/tlog"
+	"github.com/tocsin-db/tocsin/storage/entries"
 )
 
 // A database is one opened Pebble directory with what is kept in memory over it.
@@ -30,11 +31,10 @@ type database struct {
 	rules   *bucketTree
 	finders map[string]finder // by signal type
 	exact   *listed
+	entries *entries.Table
 	buckets [2]*bucketCache // of the live tree and of the rules' tree
 	hot     hot
 	decoded decoded
-	// what lookups read lately
-	remembered *remembered
 }
 
 // counts are numbers that would cost a scan to find again.
@@ -123,7 +123,7 @@ func checkSchema(db *pebble.DB) error {
 func loadDatabase(db *pebble.DB, name string, progress func(done, of uint64)) (*database, error) {
 	d := &database{
 		pebble: db, name: name, live: newBucketTree(liveBits), rules: newBucketTree(ruleBits),
-		finders: newFinders(), hot: hot{}, remembered: newRemembered(),
+		finders: newFinders(), hot: hot{},
 		buckets: [2]*bucketCache{newBucketCache(tableLive, 64), newBucketCache(tableRuleLeaf, 32)},
 	}
 	var a appliedWire

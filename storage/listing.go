@@ -111,6 +111,7 @@ func (t *Tx) listSignal(s *liveSignal, live bool) error {
 		return t.s.damaged(t.d.live.wrong(tableLive, bucket, notReadable, err))
 	}
 	t.dirty[0].change(bucket, leafChange{place: key[1:], leaf: spec.LiveLeaf(s.k, s.C, s.Meta), gone: !live, was: presenceOf(before)})
+	t.listed = append(t.listed, listingChange{s, live})
 	switch {
 	case live:
 		t.touched[s.k] = struct{}{}
@@ -124,6 +125,27 @@ func (t *Tx) listSignal(s *liveSignal, live bool) error {
 		t.note(s, false)
 	}
 	return t.batch.Delete(key, nil)
+}
+
+// A listingChange is that a signal is live from now on, and what it says, or that it
+// is not.
+type listingChange struct {
+	signal *liveSignal
+	live   bool
+}
+
+// list brings what is in memory of a signal's entry in line.
+func (d *database) list(s *liveSignal, live bool) error {
+	key := d.entries.KeyOf(s.Type, s.Value, &s.k)
+	if !live {
+		d.entries.Remove(key, &s.entry)
+		return nil
+	}
+	said, ok := appendSaid(nil, s.Meta)
+	if !ok {
+		return spec.Errorf(spec.CodeCorrupt, "a live signal does not say what its entry is")
+	}
+	return d.entries.Put(key, &said)
 }
 
 // note keeps the change of the indexes in memory that Commit will make. A signal

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/storage/entries"
 )
 
 // Everything that a start reads is cut into pieces, of which every processor takes
@@ -52,6 +53,7 @@ type loading struct {
 	mu              sync.Mutex
 	live, rules     []bucketRoot
 	leaves, records keyedSum
+	entries         []*entries.Loader
 }
 
 // A typeLoader takes the values of one type for its finder.
@@ -88,6 +90,7 @@ func (l *loading) prepare() error {
 	share := func(n int) int {
 		return int(float64(min(l.d.counts.Live, 1<<40)) * float64(n) / float64(max(1, seen)) * 1.02)
 	}
+	l.d.entries = entries.New(int(min(l.d.counts.Live, 1<<32)), saidOf)
 	l.d.exact = newListed(share(counts[typeDigest]), share(seen-counts[typeDigest]))
 	for typ, f := range l.d.finders {
 		add, finish := f.load(share(counts[typ]))
@@ -101,6 +104,9 @@ func (l *loading) finish() error {
 	var errs []error
 	for _, t := range l.types {
 		errs = append(errs, t.finish())
+	}
+	for _, e := range l.entries {
+		errs = append(errs, e.Finish())
 	}
 	return errors.Join(errs...)
 }

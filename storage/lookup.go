@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/storage/entries"
 )
 
 // A Hit is one entry that a signal found.
@@ -54,9 +55,6 @@ func (s *Store) LookupAll(queries [][]spec.Signal) (found []Found, err error) {
 		l := &lookup{d: d, queries: make([]query, len(queries)), entries: entryReader{d: d}}
 		defer l.entries.close()
 		l.search(queries)
-		if err := l.readAhead(); err != nil {
-			return err
-		}
 		found = make([]Found, len(queries))
 		for i := range l.queries {
 			if found[i], err = l.resolve(&l.queries[i]); err != nil {
@@ -95,6 +93,7 @@ type nearHit struct {
 	value     []byte
 	distance  int
 	signal    int // of the query
+	key       entries.Key
 	known     bool
 	listed    []spec.LiveMeta // the entries that list it, once known
 	threshold int
@@ -208,6 +207,9 @@ func (l *lookup) resolve(q *query) (Found, error) {
 			q.truncated = true
 			break
 		}
+		if i%readAhead == 0 {
+			l.entries.ahead(q.near[i:min(i+readAhead, len(q.near))])
+		}
 		n := &q.near[i]
 		if err := l.entries.of(n); err != nil {
 			return Found{}, err
@@ -253,6 +255,9 @@ func (l *lookup) video(q *query) error {
 	}
 	found := map[spec.Hash]*seen{}
 	for i := range q.frames {
+		if i%readAhead == 0 {
+			l.entries.ahead(q.frames[i:min(i+readAhead, len(q.frames))])
+		}
 		n := &q.frames[i]
 		if err := l.entries.of(n); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/storage/entries"
 )
 
 // What a lookup says of an entry is as of the last commit, whatever lookups before
@@ -22,7 +23,7 @@ func TestLookupSeesWhatAnEntryBecame(t *testing.T) {
 	change(t, s, 1, a.list)
 	index := uint64(1)
 	for i, state := range []uint64{spec.StateDisputed, spec.StateActive, spec.StateSuspended, spec.StateActive, spec.StateRetracted} {
-		for range 2 { // once read, once remembered
+		for range 2 { // what was read is not kept
 			hits(t, s, sha(1))
 			hits(t, s, pdq(0x5a, 4))
 		}
@@ -36,6 +37,38 @@ func TestLookupSeesWhatAnEntryBecame(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A value that more entries list than are kept in memory finds all of them, with what
+// they have become, and so it does after a start.
+func TestLookupOfWhatManyList(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, fs)
+	defer func() { closeStore(t, s) }()
+	const many = entries.MaxListed + 3
+	var all []addition
+	for i := range byte(many) {
+		all = append(all, newAddition(1+i, sha(1), pdq(0x5a, 0)))
+		change(t, s, uint64(1+i), all[i].list)
+	}
+	check := func(want int) {
+		t.Helper()
+		for _, q := range []spec.Signal{sha(1), pdq(0x5a, 4)} {
+			if h := hits(t, s, q); len(h) != want {
+				t.Fatalf("%s finds %d of %d entries", q.Type, len(h), want)
+			}
+		}
+	}
+	check(many)
+	closeStore(t, s)
+	s = open(t, fs)
+	check(many)
+	for i := range all {
+		change(t, s, uint64(100+i), func(tx *Tx) error { return tx.List(all[i].listing(spec.StateRetracted, true)) })
+		check(many - 1 - i)
+	}
+	change(t, s, 200, newAddition(200, sha(1), pdq(0x5a, 0)).list)
+	check(1)
 }
 
 // Readers never see a state that was replaced before they asked.

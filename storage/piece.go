@@ -6,18 +6,20 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/storage/entries"
 	"github.com/tocsin-db/tocsin/storage/lanes"
 )
 
 // pieceWork is what one processor works with, kept from piece to piece.
 type pieceWork struct {
-	queue  lanes.Queue
-	leaves []spec.Hash // of the buckets at hand
-	spans  []span      // which of them are whose
-	roots  []bucketRoot
-	keys   map[string]*keyBatch
-	places [placesAtOnce]spec.Hash
-	bytes  []byte
+	queue   lanes.Queue
+	leaves  []spec.Hash // of the buckets at hand
+	spans   []span      // which of them are whose
+	roots   []bucketRoot
+	keys    map[string]*keyBatch
+	places  [placesAtOnce]spec.Hash
+	bytes   []byte
+	entries *entries.Loader
 }
 
 // A span is the leaves of one bucket.
@@ -158,6 +160,9 @@ func (l *loading) keep(w *pieceWork, key []byte, v *liveView) error {
 	if b.size != 0 && len(v.Value) != b.size {
 		return spec.Errorf(spec.CodeCorrupt, "a live signal has a value of another size than its type")
 	}
+	if err := l.listing(w, key, v); err != nil {
+		return err
+	}
 	if string(v.Type) == typeDigest {
 		b.exact = append(b.exact, [32]byte(v.Value))
 	} else {
@@ -174,6 +179,22 @@ func (l *loading) keep(w *pieceWork, key []byte, v *liveView) error {
 		return nil
 	}
 	return l.index(string(v.Type), b)
+}
+
+// listing keeps what a live signal says of its entry.
+func (l *loading) listing(w *pieceWork, key []byte, v *liveView) error {
+	if w.entries == nil {
+		w.entries = l.d.entries.Loader()
+		l.mu.Lock()
+		l.entries = append(l.entries, w.entries)
+		l.mu.Unlock()
+	}
+	said, ok := appendSaid(w.bytes[:0], v.Meta)
+	if !ok || string(said.Entry[:]) != string(key[33:]) {
+		return spec.Errorf(spec.CodeCorrupt, "a live signal does not say what its entry is")
+	}
+	w.bytes = said.Said
+	return w.entries.Add(l.d.entries.KeyOf(string(v.Type), v.Value, (*spec.Hash)(key[1:33])), &said)
 }
 
 // index adds a batch to the indexes.

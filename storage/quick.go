@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/storage/entries"
 )
 
 // Live signals are read by hand: there are millions of them at every start and one
@@ -45,6 +46,41 @@ func quickMeta(record []byte) (m spec.LiveMeta, ok bool) {
 		m.Labels[i] = string(r.text())
 	}
 	return m, !r.bad && len(r.rest) == 0
+}
+
+// appendSaid splits what a live signal says of its entry: who it is, since when, and,
+// appended to b, what many entries say alike, which saidOf reads.
+func appendSaid(b, record []byte) (l entries.Listing, ok bool) {
+	r := quick{rest: record}
+	r.array(5)
+	entry := r.take(2)
+	state := r.rest
+	r.head(0)
+	state = state[:len(state)-len(r.rest)]
+	l.Since = r.head(0)
+	if r.bad || len(entry) != len(l.Entry) {
+		return l, false
+	}
+	l.Entry = spec.Hash(entry)
+	l.Said = append(append(b, state...), r.rest...)
+	return l, true
+}
+
+func saidOf(said []byte) (s entries.Said, err error) {
+	r := quick{rest: said}
+	s.State, s.Sunset = r.head(0), r.head(0)
+	labels := r.head(4)
+	if r.bad || labels > uint64(len(r.rest)) {
+		return s, spec.Errorf(spec.CodeCorrupt, "what a live signal says of its entry cannot be decoded")
+	}
+	s.Labels = make([]string, labels)
+	for i := range s.Labels {
+		s.Labels[i] = string(r.text())
+	}
+	if r.bad || len(r.rest) > 0 {
+		return s, spec.Errorf(spec.CodeCorrupt, "what a live signal says of its entry cannot be decoded")
+	}
+	return s, nil
 }
 
 // quick takes canonical CBOR items (RFC 8949 §4.2) off the front of its bytes. The

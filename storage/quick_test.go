@@ -37,5 +37,11 @@ func FuzzQuickLive(f *testing.F) {
 		if general && !ok {
 			t.Fatalf("a meta %x is not read by hand", b)
 		}
+		split, ok := appendSaid(nil, b)
+		said, err := saidOf(split.Said)
+		again := spec.LiveMeta{Entry: split.Entry, State: said.State, Since: split.Since, Sunset: said.Sunset, Labels: said.Labels}
+		if (ok && err == nil) != general || general && !reflect.DeepEqual(again, m) {
+			t.Fatalf("a meta %x is split into %+v and %+v, %v, which is %+v", b, split, said, err, m)
+		}
 	})
 }

@@ -258,6 +258,9 @@ func (r *repair) differ(records map[string][]byte) (wrong, right []*liveSignal, 
 // was damaged.
 func (r *repair) index(wrong, right []*liveSignal) error {
 	for _, l := range wrong {
+		if err := r.d.list(l, false); err != nil {
+			return err
+		}
 		listed, err := anyUnder(r.d.pebble, livePrefix(l.opened().Signal.Key()))
 		if err != nil {
 			return err
@@ -271,6 +274,9 @@ func (r *repair) index(wrong, right []*liveSignal) error {
 		}
 	}
 	for _, l := range right {
+		if err := r.d.list(l, true); err != nil {
+			return err
+		}
 		r.d.exact.add(l)
 		if f := r.d.finders[l.Type]; f != nil {
 			if err := f.add(l.Value); err != nil {

@@ -30,6 +30,7 @@ type Tx struct {
 	dirty   [2]dirtyBuckets   // of the live tree and of the rules' tree
 	added   []*liveSignal
 	removed []*liveSignal
+	listed  []listingChange
 	touched map[spec.Hash]struct{} // keys of signals that became live
 	held    spec.Hash              // operation whose opening is decoded in opening
 	opening *spec.Opening
@@ -107,7 +108,11 @@ func (t *Tx) Commit(a Applied) error {
 // publish brings memory in line with what was committed.
 func (t *Tx) publish(a Applied) error {
 	d := t.d
-	d.remembered.changed(t.touched, t.removed)
+	for _, c := range t.listed {
+		if err := d.list(c.signal, c.live); err != nil {
+			return err
+		}
+	}
 	for _, l := range t.removed {
 		listed, err := anyUnder(d.pebble, livePrefix(l.k))
 		if err != nil {
@@ -116,6 +121,7 @@ func (t *Tx) publish(a Applied) error {
 		if listed {
 			continue // by another entry
 		}
+		d.entries.Clear(d.entries.KeyOf(l.Type, l.Value, &l.k))
 		d.exact.remove(l)
 		if f := d.finders[l.Type]; f != nil {
 			f.remove(l.Value)

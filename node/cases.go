@@ -131,6 +131,8 @@ func (n *Node) caseKind(id spec.Hash, c *spec.Case) (string, error) {
 		return api.CaseExpulsion, nil
 	case "leave":
 		return api.CaseLeave, nil
+	case "tier":
+		return api.CaseTier, nil
 	}
 	return api.CaseEnrolment, nil
 }

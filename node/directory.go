@@ -30,6 +30,7 @@ type directory struct {
 type invited struct {
 	until time.Time
 	role  string // that may be asked for
+	tier  string // in which
 }
 
 func newDirectory(now func() time.Time) *directory {

@@ -30,7 +30,7 @@ const linePrefix = "tocsin1:"
 const maxLine = 4 << 10
 
 // An Invitation is what its line says: [origin, genesis hash, secret, role,
-// expires_ms, member, addresses]. The secret is the seed of the transport key
+// tier, expires_ms, member, addresses]. The secret is the seed of the transport key
 // with which the holder connects to ask; the member that made it admits that key
 // and no other.
 type Invitation struct {
@@ -39,6 +39,7 @@ type Invitation struct {
 	Genesis   spec.Hash
 	Secret    [ed25519.SeedSize]byte
 	Role      string
+	Tier      string
 	ExpiresMS uint64
 	Member    string   // peer id
 	Addresses []string // of that peer
@@ -69,13 +70,16 @@ func ParseInvitation(line string) (*Invitation, error) {
 }
 
 // Invite implements api.Backend. The holder of the line may ask once, for this
-// role, until it expires; a case decides.
-func (n *Node) Invite(_ context.Context, role string, ttl time.Duration) (api.Invitation, error) {
+// role and tier, until it expires; a case decides.
+func (n *Node) Invite(_ context.Context, role, tier string, ttl time.Duration) (api.Invitation, error) {
 	if n.consensus == nil {
 		return api.Invitation{}, spec.Errorf(spec.CodeRole, "only a sequencer invites")
 	}
 	if role != spec.RoleMember && role != spec.RoleReader && role != spec.RoleAuditor && role != spec.RoleReferrer {
 		return api.Invitation{}, spec.Errorf(spec.CodeNotEnabled, "an invitation is for a member, a reader, a referrer or an auditor")
+	}
+	if err := spec.CheckTier(role, tier); err != nil {
+		return api.Invitation{}, err
 	}
 	if ttl <= 0 || ttl > 30*24*time.Hour {
 		return api.Invitation{}, spec.Errorf(spec.CodeUsage, "an invitation lasts up to 30 days")
@@ -83,7 +87,7 @@ func (n *Node) Invite(_ context.Context, role string, ttl time.Duration) (api.In
 	until := n.cfg.Now().Add(ttl)
 	g := n.genesis.Genesis
 	i := Invitation{
-		Origin: g.Origin(), Genesis: g.Hash(), Role: role, ExpiresMS: uint64(until.UnixMilli()),
+		Origin: g.Origin(), Genesis: g.Hash(), Role: role, Tier: tier, ExpiresMS: uint64(until.UnixMilli()),
 		Member: string(n.host.ID()), Addresses: n.addresses(),
 	}
 	rand.Read(i.Secret[:])
@@ -91,11 +95,11 @@ func (n *Node) Invite(_ context.Context, role string, ttl time.Duration) (api.In
 	if err != nil {
 		return api.Invitation{}, err
 	}
-	if err := n.invites.add(peer, role, until); err != nil {
+	if err := n.invites.add(peer, invited{until: until, role: role, tier: tier}); err != nil {
 		return api.Invitation{}, err
 	}
 	line, err := i.String()
-	return api.Invitation{Line: line, Role: role, Expires: until}, err
+	return api.Invitation{Line: line, Role: role, Tier: tier, Expires: until}, err
 }
 
 // addresses returns where this node can be reached: what its organisation's card
@@ -125,6 +129,7 @@ type invitations struct {
 type openInvitation struct {
 	Peer    p2p.PeerID `json:"peer"`
 	Role    string     `json:"role"`
+	Tier    string     `json:"tier"`
 	Expires time.Time  `json:"expires"`
 	Card    string     `json:"card,omitempty"` // digest of the card that was shown, once one was
 	Case    string     `json:"case,omitempty"` // that decides on it, once it was opened
@@ -144,20 +149,20 @@ func loadInvitations(dir string, d *directory, log *slog.Logger) (*invitations, 
 		v.list = nil
 	}
 	for _, i := range v.list {
-		d.invite(i.Peer, invited{until: i.Expires, role: i.Role})
+		d.invite(i.Peer, invited{until: i.Expires, role: i.Role, tier: i.Tier})
 	}
 	return v, nil
 }
 
-func (v *invitations) add(peer p2p.PeerID, role string, until time.Time) error {
+func (v *invitations) add(peer p2p.PeerID, to invited) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.list = slices.DeleteFunc(v.list, func(i openInvitation) bool { return !v.dir.now().Before(i.Expires) })
-	v.list = append(v.list, openInvitation{Peer: peer, Role: role, Expires: until})
+	v.list = append(v.list, openInvitation{Peer: peer, Role: to.role, Tier: to.tier, Expires: to.until})
 	if err := v.save(); err != nil {
 		return err
 	}
-	v.dir.invite(peer, invited{until: until, role: role})
+	v.dir.invite(peer, to)
 	return nil
 }
 

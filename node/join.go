@@ -58,9 +58,6 @@ func (n *Node) serveJoin(ctx context.Context, from p2p.PeerID, _ string, req []b
 		return nil, err
 	}
 	card := ask.Card
-	if err := spec.Enrolment(card, ask.Proofs).Check(); err != nil {
-		return nil, err
-	}
 	i, ok := n.directory.invitation(from)
 	if !ok {
 		return nil, spec.Errorf(spec.CodeInvitation, "the invitation is over")
@@ -68,12 +65,15 @@ func (n *Node) serveJoin(ctx context.Context, from p2p.PeerID, _ string, req []b
 	if card.Role != i.role {
 		return nil, spec.Errorf(spec.CodeInvitation, "the invitation is for a %s", i.role)
 	}
+	if err := spec.Enrolment(card, ask.Proofs, i.tier).Check(); err != nil {
+		return nil, err
+	}
 	opened, err := n.invites.claim(from, sha256.Sum256(req))
 	if err != nil {
 		return nil, err
 	}
 	a := joinAnswer{Case: opened}
-	if err := n.askFor(ctx, from, &ask, &a); err != nil {
+	if err := n.askFor(ctx, from, &ask, i.tier, &a); err != nil {
 		return nil, err
 	}
 	if a.Genesis, err = n.genesis.Genesis.Encode(); err != nil {
@@ -89,7 +89,7 @@ func (n *Node) serveJoin(ctx context.Context, from p2p.PeerID, _ string, req []b
 
 // askFor finds how the enrolment of a card stands, opening its case if that was
 // not done.
-func (n *Node) askFor(ctx context.Context, from p2p.PeerID, ask *joinRequest, a *joinAnswer) error {
+func (n *Node) askFor(ctx context.Context, from p2p.PeerID, ask *joinRequest, tier string, a *joinAnswer) error {
 	card := &ask.Card
 	if peer, ok := n.directory.peer(card.ID); ok {
 		if o, _ := n.directory.organisation(peer); o == *card {
@@ -99,7 +99,7 @@ func (n *Node) askFor(ctx context.Context, from p2p.PeerID, ask *joinRequest, a 
 		return spec.Errorf(spec.CodeEnrolled, "an organisation of this id is enrolled already")
 	}
 	if a.Case.IsZero() {
-		out, err := n.submit(ctx, spec.Enrolment(*card, ask.Proofs), nil)
+		out, err := n.submit(ctx, spec.Enrolment(*card, ask.Proofs, tier), nil)
 		if err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ func (n *Node) Members(context.Context) ([]api.Member, error) {
 		peer, _ := n.directory.peer(o.ID)
 		self := o.ID == n.id.Organisation.ID
 		out = append(out, api.Member{
-			ID: o.ID, Name: o.Name, Role: o.Role, Jurisdiction: o.Jurisdiction, Since: r.Since,
+			ID: o.ID, Name: o.Name, Role: o.Role, Tier: r.Tier, Jurisdiction: o.Jurisdiction, Since: r.Since,
 			Self: self, Leader: o.ID == leader, Connected: !self && n.host.Connected(peer),
 		})
 		return true

@@ -36,6 +36,8 @@ func bodies() []bodyVector {
 		{"proposal-order", "the same as proposal with a removal order from FR to IE", order()},
 		{"withdraw", "of case 0102…", &spec.Withdraw{Case: spec.Hash{1, 2}, Reason: "mistake"}},
 		{"enrolment", "of reader uniform (9, IE)", enrolment(9, "uniform", spec.RoleReader, "IE")},
+		{"enrolment-digest", "of reader victor (10, SE) in the digest tier", inDigest(enrolment(10, "victor", spec.RoleReader, "SE"))},
+		{"tier", "of tango: digest", &spec.Membership{Action: spec.ActionTier, Org: "tango", Tier: spec.TierDigest}},
 		{"expulsion", "of bravo", &spec.Membership{Action: spec.ActionExpel, Org: "bravo"}},
 		{"leave", "of alpha", &spec.Membership{Action: spec.ActionLeave, Org: "alpha"}},
 		{"key-add", "key 40 as a further op key of alpha", proved(40, &spec.KeyChange{Org: "alpha", Use: spec.UseOp, New: []spec.PublicKey{public(40)}, Reason: "second-signer"})},
@@ -120,7 +122,12 @@ func policyChange() *spec.PolicyChange {
 // enrolment asks to enrol the organisation with the keys of a number.
 func enrolment(n byte, id, role, jurisdiction string) *spec.Membership {
 	o := organisation(n, id, role, jurisdiction)
-	return spec.Enrolment(o, spec.ProveCard(&o, seed(3*n), seed(3*n+1), seed(3*n+2)))
+	return spec.Enrolment(o, spec.ProveCard(&o, seed(3*n), seed(3*n+1), seed(3*n+2)), spec.TierFull)
+}
+
+func inDigest(m *spec.Membership) *spec.Membership {
+	m.Tier = spec.TierDigest
+	return m
 }
 
 // proved completes a change of keys by the signature of the new one.

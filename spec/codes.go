@@ -65,6 +65,7 @@ const (
 	CodeUnknown     Code = "OUTCOME_UNKNOWN"
 	CodeNotReady    Code = "NOT_READY"
 	CodeStale       Code = "STALE"
+	CodeTier        Code = "NOT_IN_TIER"
 	CodeUnsupported Code = "UNSUPPORTED_MEDIUM"
 	CodeUsage       Code = "USAGE"
 	CodeConfig      Code = "BAD_CONFIG"

@@ -19,18 +19,37 @@ const (
 )
 
 // An Opened signal is what a blinded commitment hides: [salt, item, type, value,
-// quality]. Once erased only the commitment is left.
+// quality]. Who may not see the value has [k, c] instead, and once erased only the
+// commitment c is left.
 type Opened struct {
 	Salt    [SaltSize]byte
 	Item    int
 	Signal  Signal
+	Keyed   bool // k and c are there, and no value
 	Erased  bool
-	Blinded Hash // set when Erased
+	Key     Hash // k, set when Keyed
+	Blinded Hash // c, set when Keyed or Erased
+}
+
+// Hidden reports whether the value is not there.
+func (o *Opened) Hidden() bool { return o.Keyed || o.Erased }
+
+// SignalKey is k: that of the signal, or the one that came in its place. It is zero
+// once erased. Nothing but the root of the live signals says that a k belongs to
+// its c.
+func (o *Opened) SignalKey() Hash {
+	switch {
+	case o.Keyed:
+		return o.Key
+	case o.Erased:
+		return Hash{}
+	}
+	return o.Signal.Key()
 }
 
 // Commitment is c = SHA-256(CBOR["tocsin.signal.v1", salt, item, type, value, quality]).
 func (o Opened) Commitment() Hash {
-	if o.Erased {
+	if o.Hidden() {
 		return o.Blinded
 	}
 	b := make([]byte, 0, 128)
@@ -49,6 +68,9 @@ func (o *Opened) append(b []byte) []byte {
 	if o.Erased {
 		return appendBytes(b, o.Blinded[:])
 	}
+	if o.Keyed {
+		return appendBytes(appendBytes(appendHead(b, majorArray, 2), o.Key[:]), o.Blinded[:])
+	}
 	return o.appendFields(appendHead(b, majorArray, 5))
 }
 
@@ -61,6 +83,14 @@ func (o *Opened) read(r *quickReader) {
 		return
 	}
 	n := r.array()
+	if n == 2 {
+		k, c := r.bytes(), r.bytes()
+		r.bad = r.bad || len(k) != len(o.Key) || len(c) != len(o.Blinded)
+		o.Keyed = true
+		copy(o.Key[:], k)
+		copy(o.Blinded[:], c)
+		return
+	}
 	salt, item, typ, value, quality := r.bytes(), r.uint(), r.text(), r.bytes(), r.uint()
 	r.bad = r.bad || n != 5 || len(salt) != SaltSize || item >= MaxItems || quality > 100 || !utf8.ValidString(typ)
 	copy(o.Salt[:], salt)
@@ -113,6 +143,19 @@ func (o *Opening) Root() Hash {
 		o.root = &h
 	}
 	return *o.root
+}
+
+// Keys returns the opening as the digest tier has it: of each signal that was not
+// erased its key and commitment, and no text.
+func (o *Opening) Keys() *Opening {
+	out := &Opening{Signals: make([]Opened, len(o.Signals))}
+	for i := range o.Signals {
+		s := &o.Signals[i]
+		if out.Signals[i] = *s; !s.Hidden() {
+			out.Signals[i] = Opened{Keyed: true, Key: s.Signal.Key(), Blinded: s.Commitment()}
+		}
+	}
+	return out
 }
 
 // Encode returns the canonical bytes.

@@ -140,9 +140,9 @@ func (i *Item) check() error {
 
 // Matches refuses with OPENING_MISMATCH an opening that is not the one that the
 // proposal commits to, and with BAD_SIGNAL or DUPLICATE_SIGNAL values that no
-// entry may have. Erased signals are taken as they are when erased is true: a
-// replica that comes later cannot have them.
-func (p *Proposal) Matches(o *Opening, erased bool) error {
+// entry may have. Signals without their values are taken as they are when hidden is
+// true: a replica that comes later, or is of the digest tier, cannot have them.
+func (p *Proposal) Matches(o *Opening, hidden bool) error {
 	if len(o.Signals) != p.Signals() {
 		return Errorf(CodeMismatch, "the opening has %d signals where the proposal has %d", len(o.Signals), p.Signals())
 	}
@@ -152,26 +152,26 @@ func (p *Proposal) Matches(o *Opening, erased bool) error {
 	n := 0
 	for item := range p.Items {
 		end := n + p.Items[item].Signals()
-		if err := p.Items[item].matches(item, o.Signals[n:end], erased); err != nil {
+		if err := p.Items[item].matches(item, o.Signals[n:end], hidden); err != nil {
 			return err
 		}
 		n = end
 	}
-	if erased {
+	if hidden {
 		return nil
 	}
 	return o.MatchTexts(p.TextHashes()...)
 }
 
-func (i *Item) matches(number int, signals []Opened, erased bool) error {
+func (i *Item) matches(number int, signals []Opened, hidden bool) error {
 	seen := make(map[string]bool, len(signals))
 	n := 0
 	for _, c := range i.Counts {
 		for range c.Count {
 			o := signals[n]
 			n++
-			if o.Erased {
-				if !erased {
+			if o.Hidden() {
+				if !hidden {
 					return Errorf(CodeMismatch, "a new proposal opens every signal")
 				}
 				continue

@@ -28,6 +28,8 @@ func general(o *Opening) generalOpening {
 	for _, s := range o.Signals {
 		if s.Erased {
 			g.Signals = append(g.Signals, s.Blinded)
+		} else if s.Keyed {
+			g.Signals = append(g.Signals, [2]Hash{s.Key, s.Blinded})
 		} else {
 			g.Signals = append(g.Signals, generalOpened{
 				Salt: s.Salt, Item: uint64(s.Item), Type: s.Signal.Type, Value: s.Signal.Value, Quality: uint64(s.Signal.Quality),
@@ -44,7 +46,7 @@ func sampleOpening() *Opening {
 			Salt: [16]byte{byte(i)}, Item: i * 8, Signal: Signal{Type: "pdq", Value: bytes.Repeat([]byte{byte(i)}, 1+i*20), Quality: i * 3},
 		})
 	}
-	o.Signals = append(o.Signals, Opened{Erased: true, Blinded: Hash{1, 2}})
+	o.Signals = append(o.Signals, Opened{Erased: true, Blinded: Hash{1, 2}}, Opened{Keyed: true, Key: Hash{3}, Blinded: Hash{4, 5}})
 	return o
 }
 

@@ -36,6 +36,7 @@ type OrgRecord struct {
 	_            struct{} `cbor:",toarray"`
 	Organisation Organisation
 	Since        uint64      // log index of the decision, 0 for founders
+	Tier         string      // TierFull or TierDigest
 	More         []PublicKey // further op keys
 	Revoked      []PublicKey // op keys that it had
 }

@@ -60,6 +60,11 @@ func book(t testing.TB) *vectorBook {
 		t.Fatal(err)
 	}
 	b.add("opening-erased", "opening", "the same with the pdq erased: its commitment alone is left", o)
+	if o, err := opening().Keys().Encode(); err != nil {
+		t.Fatal(err)
+	} else {
+		b.add("opening-keys", "opening", "the same as the digest tier has it: k and c of each signal, no text", o)
+	}
 	addDigests(b, t)
 	addLeaves(b, t)
 	e := spec.RaftEntry{Tick: []spec.Timed{timed()}, Submissions: []spec.Submission{{Envelope: sign(t, proposal()), Opening: o}, {Envelope: sign(t, vote())}}}

@@ -41,7 +41,7 @@ func (p *program) caseCommand() *cli.Command {
 	}
 }
 
-const kindWords = "addition, urgent, referral, dispute, enrolment, expulsion, leave, key, policy, taxonomy or allow-list"
+const kindWords = "addition, urgent, referral, dispute, enrolment, expulsion, leave, tier, key, policy, taxonomy or allow-list"
 
 func reasonFlag() cli.Flag { return &cli.StringFlag{Name: "reason", Usage: "`CODE` of the reason"} }
 

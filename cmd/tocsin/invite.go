@@ -19,6 +19,7 @@ func (p *program) inviteCommand() *cli.Command {
 		Description: "The line is a secret until it is used: hand it over on a safe way.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "role", Usage: "reader, referrer or auditor", Value: "reader"},
+			&cli.StringFlag{Name: "tier", Usage: "full, or digest: a reader without values, which finds equal ones alone", Value: "full"},
 			&cli.StringFlag{Name: "expires", Usage: "how long it can be used: `TIME` such as 7d or 12h", Value: "7d"},
 			jsonFlag(),
 		},
@@ -38,7 +39,9 @@ func (p *program) invite(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	resp, err := client.InviteWithResponse(c.Context, wire.InvitationRequest{Role: wire.Role(c.String("role")), ExpiresS: int64(ttl / time.Second)})
+	resp, err := client.InviteWithResponse(c.Context, wire.InvitationRequest{
+		Role: wire.Role(c.String("role")), Tier: wire.Tier(c.String("tier")), ExpiresS: int64(ttl / time.Second),
+	})
 	if err != nil {
 		return callError(err, nil, 0, nil)
 	}
@@ -48,7 +51,11 @@ func (p *program) invite(c *cli.Context) error {
 	if c.Bool("json") {
 		return p.json(resp.JSON201)
 	}
-	fmt.Fprintf(p.talk, "tocsin: for one %s, until %s\n", resp.JSON201.Role, day(resp.JSON201.Expires))
+	who := string(resp.JSON201.Role)
+	if resp.JSON201.Tier == wire.Digest {
+		who += " of the digest tier"
+	}
+	fmt.Fprintf(p.talk, "tocsin: for one %s, until %s\n", who, day(resp.JSON201.Expires))
 	_, err = fmt.Fprintln(p.out, resp.JSON201.Line)
 	return err
 }

@@ -11,7 +11,7 @@ func (p *program) memberCommand() *cli.Command {
 		Name: "member", Usage: "the organisations of the consortium",
 		Subcommands: []*cli.Command{
 			{Name: "list", Usage: "list every enrolled organisation", Flags: []cli.Flag{jsonFlag()}, Action: p.memberList},
-			p.memberEnrolCommand(), p.memberExpelCommand(), p.memberLeaveCommand(), p.memberKeyCommand(),
+			p.memberEnrolCommand(), p.memberExpelCommand(), p.memberLeaveCommand(), p.memberTierCommand(), p.memberKeyCommand(),
 		},
 	}
 }
@@ -34,13 +34,13 @@ func (p *program) memberList(c *cli.Context) error {
 	if c.Bool("json") {
 		return p.json(resp.JSON200)
 	}
-	rows := [][]string{{"ID", "NAME", "ROLE", "IN", "CONNECTED", "LEADER"}}
+	rows := [][]string{{"ID", "NAME", "ROLE", "TIER", "IN", "CONNECTED", "LEADER"}}
 	for _, m := range resp.JSON200.Members {
 		connected := yes(m.Connected)
 		if m.Self {
 			connected = "self"
 		}
-		rows = append(rows, []string{m.ID, m.Name, string(m.Role), m.Jurisdiction, connected, yes(m.Leader)})
+		rows = append(rows, []string{m.ID, m.Name, string(m.Role), string(m.Tier), m.Jurisdiction, connected, yes(m.Leader)})
 	}
 	return p.table(rows)
 }

@@ -18,7 +18,10 @@ const opensCase = "Opens a case and prints its id."
 func (p *program) memberEnrolCommand() *cli.Command {
 	return &cli.Command{
 		Name: "enrol", Usage: "ask to enrol the organisation of a card", ArgsUsage: "CARD.json", Description: opensCase,
-		Flags: []cli.Flag{textFlag("free `TEXT` for those who vote"), jsonFlag()},
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "tier", Usage: "full, or digest: a reader without values", Value: "full"},
+			textFlag("free `TEXT` for those who vote"), jsonFlag(),
+		},
 		Action: func(c *cli.Context) error {
 			name, err := oneArgument(c, "card")
 			if err != nil {
@@ -38,7 +41,7 @@ func (p *program) memberEnrolCommand() *cli.Command {
 			for i := range card.Proofs {
 				w.Proofs = append(w.Proofs, card.Proofs[i][:])
 			}
-			return p.changeMembership(c, wire.MembershipRequest{Action: "enrol", Card: &w})
+			return p.changeMembership(c, wire.MembershipRequest{Action: "enrol", Card: &w, Tier: wire.Tier(c.String("tier"))})
 		},
 	}
 }
@@ -73,6 +76,23 @@ func (p *program) memberLeaveCommand() *cli.Command {
 				return err
 			}
 			return p.changeMembership(c, wire.MembershipRequest{Action: "leave"})
+		},
+	}
+}
+
+func (p *program) memberTierCommand() *cli.Command {
+	return &cli.Command{
+		Name: "tier", Usage: "ask to change what of the values a reader receives", ArgsUsage: "ID full|digest", Description: opensCase,
+		Flags: []cli.Flag{textFlag("free `TEXT` for those who vote"), jsonFlag()},
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 2 {
+				return usage("%s takes an organisation and a tier", c.Command.HelpName)
+			}
+			tier := wire.Tier(c.Args().Get(1))
+			if !tier.Valid() {
+				return usage("a tier is full or digest")
+			}
+			return p.changeMembership(c, wire.MembershipRequest{Action: "tier", Organisation: c.Args().First(), Tier: tier})
 		},
 	}
 }

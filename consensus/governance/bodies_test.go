@@ -5,7 +5,7 @@ package governance_test
 import "github.com/tocsin-db/tocsin/spec"
 
 func enrolment(o spec.Organisation) *spec.Membership {
-	return spec.Enrolment(o, spec.ProveCard(&o, privateOf(o.OpKey), privateOf(o.CosignKey), privateOf(o.Libp2pKey)))
+	return spec.Enrolment(o, spec.ProveCard(&o, privateOf(o.OpKey), privateOf(o.CosignKey), privateOf(o.Libp2pKey)), spec.TierFull)
 }
 
 // proved completes a change of keys by the new key's signature.

@@ -43,7 +43,7 @@ func Init(l Ledger, g *spec.Genesis) error {
 	}
 	for i := range g.Organisations {
 		if err == nil {
-			err = v.put(spec.OrgKey(g.Organisations[i].ID), &spec.OrgRecord{Organisation: g.Organisations[i]})
+			err = v.put(spec.OrgKey(g.Organisations[i].ID), &spec.OrgRecord{Organisation: g.Organisations[i], Tier: spec.TierFull})
 		}
 		if g.Organisations[i].Role == spec.RoleMember {
 			v.now.Members++

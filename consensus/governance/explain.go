@@ -61,9 +61,11 @@ func (e *explanation) subject() error {
 		e.say("%s entry %s, %s, for the reason %q.", e.opener("disputes"), e.c.Entry, what, e.c.Reason)
 	case *spec.Membership:
 		if b.Action == spec.ActionEnrol {
-			e.say("%s %s as a %s.", e.opener("asks to enrol"), b.Org, b.Card[0].Role)
+			e.say("%s %s as a %s%s.", e.opener("asks to enrol"), b.Org, b.Card[0].Role, ofTier(b.Tier))
 		} else if b.Action == spec.ActionExpel {
 			e.say("%s %s.", e.opener("asks to expel"), b.Org)
+		} else if b.Action == spec.ActionTier {
+			e.say("%s the tier of %s to %s.", e.opener("asks to change"), b.Org, b.Tier)
 		} else {
 			e.say("%s asks to leave.", b.Org)
 		}
@@ -73,6 +75,13 @@ func (e *explanation) subject() error {
 		e.say("%s the %s.", e.opener("asks to change"), e.c.Reason)
 	}
 	return nil
+}
+
+func ofTier(tier string) string {
+	if tier == spec.TierFull {
+		return ""
+	}
+	return " of the " + tier + " tier"
 }
 
 func (e *explanation) opener(does string) string {

@@ -19,7 +19,7 @@ func membership(v *view, op *spec.Signed, m *spec.Membership) error {
 	} else if b != nil {
 		return spec.Errorf(spec.CodePending, "an open case asks for the same: vote on it")
 	}
-	c := spec.Case{Reason: [...]string{"", "enrol", "expel", "leave"}[m.Action], Subject: m.Org}
+	c := spec.Case{Reason: [...]string{"", "enrol", "expel", "leave", "tier"}[m.Action], Subject: m.Org}
 	if m.Action != spec.ActionEnrol {
 		var err error
 		if c.Excluded, err = ifMember(v, m.Org); err != nil {
@@ -59,10 +59,17 @@ func membershipPossible(v *view, m *spec.Membership) error {
 	}
 	var who spec.OrgRecord
 	found, err := load(v, spec.OrgKey(m.Org), &who)
-	if err == nil && !found {
+	switch {
+	case err != nil:
+		return err
+	case !found:
 		return spec.Errorf(spec.CodeOrg, "no organisation of this id is enrolled")
+	case m.Action != spec.ActionTier:
+		return nil
+	case who.Tier == m.Tier:
+		return spec.Errorf(spec.CodeEnrolled, "the organisation has this tier")
 	}
-	return err
+	return spec.CheckTier(who.Organisation.Role, m.Tier)
 }
 
 // enrollable refuses an organisation whose id or one of whose keys is or was
@@ -112,14 +119,18 @@ func concludePending(v *view, id spec.Hash, _ *spec.Case) error {
 	return nil
 }
 
-// concludeMembership enrols or removes the organisation and begins a new epoch.
+// concludeMembership enrols or removes the organisation, or changes its tier, and
+// begins a new epoch.
 func concludeMembership(v *view, id spec.Hash, c *spec.Case) error {
 	m, err := content(v, id, new(spec.Membership))
 	if err != nil {
 		return err
 	}
-	if m.Action != spec.ActionEnrol {
+	switch m.Action {
+	case spec.ActionExpel, spec.ActionLeave:
 		return depart(v, m, c.Decided)
+	case spec.ActionTier:
+		return retier(v, m)
 	}
 	clock, err := v.clock()
 	if err != nil {
@@ -133,5 +144,23 @@ func concludeMembership(v *view, id spec.Hash, c *spec.Case) error {
 	if err := v.setClock(); err != nil {
 		return err
 	}
-	return v.put(spec.OrgKey(m.Org), &spec.OrgRecord{Organisation: m.Card[0], Since: c.Decided})
+	return v.put(spec.OrgKey(m.Org), &spec.OrgRecord{Organisation: m.Card[0], Since: c.Decided, Tier: m.Tier})
+}
+
+// retier changes the tier of an organisation.
+func retier(v *view, m *spec.Membership) error {
+	var who spec.OrgRecord
+	if err := need(v, spec.OrgKey(m.Org), &who); err != nil {
+		return err
+	}
+	clock, err := v.clock()
+	if err != nil {
+		return err
+	}
+	clock.Epoch++
+	if err := v.setClock(); err != nil {
+		return err
+	}
+	who.Tier = m.Tier
+	return v.put(spec.OrgKey(m.Org), &who)
 }

@@ -131,7 +131,7 @@ func (m *memory) listOne(l spec.Listing, i int, meta []byte) {
 		return
 	}
 	s := o.Signals[l.First+i]
-	at := place{s.Signal.Key(), l.Meta.Entry}
+	at := place{s.SignalKey(), l.Meta.Entry}
 	if live {
 		m.live[at] = liveSignal{s.Commitment(), meta, s.Signal}
 	} else {

@@ -108,6 +108,48 @@ func TestReplayWithOpeningsLater(t *testing.T) {
 	}
 }
 
+// TestReplayWithKeys is a reader's of the digest tier: it has the live root of those
+// who hold the values, and of none other with a key that is wrong.
+func TestReplayWithKeys(t *testing.T) {
+	c := eventful(t)
+	keys := func(g [][]byte) map[spec.Hash]*spec.Opening {
+		out := c.openings(g)
+		for id, o := range out {
+			out[id] = o.Keys()
+		}
+		return out
+	}
+	m := fresh(t, c)
+	for _, g := range groups(c.ledger.log) {
+		if err := governance.Replay(m, g, keys(g)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, _ := m.Roots()
+	if want, _ := c.ledger.Roots(); got != want || !got.LiveKnown {
+		t.Fatalf("roots %+v, want %+v", got, want)
+	}
+
+	c = trio(t)
+	id := c.listed("one")
+	all := groups(c.ledger.log)
+	last := all[len(all)-1]
+	wrong := c.openings(c.ledger.log)
+	for id, o := range wrong {
+		wrong[id] = o.Keys()
+		wrong[id].Signals[0].Key[0]++
+	}
+	m = fresh(t, c)
+	for _, g := range all[:len(all)-1] {
+		if err := governance.Replay(m, g, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := governance.Replay(m, last, wrong); spec.CodeOf(err) != spec.CodeReplica {
+		t.Fatalf("a wrong key of entry %v: %v, want %v", id, err, spec.CodeReplica)
+	}
+}
+
 // TestReplayRefusesEveryAlteredBit turns bits all over the log.
 func TestReplayRefusesEveryAlteredBit(t *testing.T) {
 	c := eventful(t)

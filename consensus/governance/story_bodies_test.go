@@ -39,7 +39,13 @@ func (s *story) body(d *datadriven.TestData) (spec.Body, *spec.Opening) {
 		if s.keys[o.ID] == nil {
 			s.keys[o.ID] = keyOf(o.ID + " op")
 		}
-		return enrolment(o), nil
+		m := enrolment(o)
+		if d.HasArg("tier") {
+			m.Tier = arg(d, "tier")
+		}
+		return m, nil
+	case "tier":
+		return &spec.Membership{Action: spec.ActionTier, Org: first, Tier: arg(d, "to")}, nil
 	case "expel":
 		return &spec.Membership{Action: spec.ActionExpel, Org: first}, nil
 	case "leave":

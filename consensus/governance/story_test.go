@@ -65,6 +65,8 @@ func (s *story) step(t *testing.T, d *datadriven.TestData) string {
 		}
 		p := s.policy()
 		return fmt.Sprintf("%s; %d cosignatures are final\n", strings.Join(ids, " "), p.Finality(len(ids)))
+	case "tier-of":
+		return s.tierOf(d)
 	case "marks":
 		return s.marks()
 	case "sign-with":
@@ -85,6 +87,19 @@ func (s *story) found(t *testing.T, d *datadriven.TestData) string {
 	}
 	s.consortium = start(t, func(p *spec.Policy) { adjust(t, p, d) }, lines...)
 	return fmt.Sprintf("%d organisations, %d members\n", len(lines), s.clock().Members)
+}
+
+// tierOf reads what the state says of an organisation's tier.
+func (s *story) tierOf(d *datadriven.TestData) string {
+	b, err := s.ledger.Record(spec.OrgKey(d.CmdArgs[0].Key))
+	var r spec.OrgRecord
+	if err == nil {
+		err = spec.Decode(b, &r)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return fmt.Sprintf("%s, a %s; epoch %d\n", r.Tier, r.Organisation.Role, s.clock().Epoch)
 }
 
 func span(t testing.TB, text string) uint64 {

@@ -438,7 +438,7 @@ func TestTheWordsOfTheSpecificationAreThoseOfTheRules(t *testing.T) {
 			t.Errorf("an entry can be %q", word)
 		}
 	}
-	for _, kind := range []string{CaseAddition, CaseDispute, CaseEnrolment, CaseExpulsion, CaseLeave, CaseKey, CasePolicy, CaseTaxonomy, CaseAllow} {
+	for _, kind := range []string{CaseAddition, CaseDispute, CaseEnrolment, CaseExpulsion, CaseLeave, CaseTier, CaseKey, CasePolicy, CaseTaxonomy, CaseAllow} {
 		if !wire.CaseKind(kind).Valid() {
 			t.Errorf("a case can be of kind %q", kind)
 		}

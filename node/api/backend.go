@@ -43,7 +43,7 @@ type Backend interface {
 	// the salted hash of its one free text, nil when there is none.
 	Submit(ctx context.Context, text string, body func(hash []byte) spec.Body) (spec.Hash, error)
 	// Invite makes one line with which an organisation can ask to be enrolled.
-	Invite(ctx context.Context, role string, ttl time.Duration) (Invitation, error)
+	Invite(ctx context.Context, role, tier string, ttl time.Duration) (Invitation, error)
 
 	// Cases lists summaries: open cases by deadline, soonest first; others in
 	// any order that does not change.
@@ -195,6 +195,7 @@ type Claim struct {
 type Invitation struct {
 	Line    string
 	Role    string
+	Tier    string
 	Expires time.Time
 }
 
@@ -207,6 +208,7 @@ const (
 	CaseEnrolment = "enrolment"
 	CaseExpulsion = "expulsion"
 	CaseLeave     = "leave"
+	CaseTier      = "tier"
 	CaseKey       = "key"
 	CasePolicy    = "policy"
 	CaseTaxonomy  = "taxonomy"
@@ -237,7 +239,7 @@ type CaseSummary struct {
 	Items        int       // of an addition
 	Signals      int       // of an addition
 	Entry        spec.Hash // of a dispute
-	Candidate    string    // of an enrolment, expulsion or leave: the organisation's id
+	Candidate    string    // of an enrolment, expulsion, leave or change of tier: the organisation's id
 	Subject      string    // organisation that it is about
 	MayVote      bool      // this organisation is in the electorate
 	Voted        bool      // and has voted
@@ -308,6 +310,7 @@ type Member struct {
 	ID           string
 	Name         string
 	Role         string
+	Tier         string
 	Jurisdiction string
 	Since        uint64 // log index of its enrolment, 0 for founders
 	Self         bool
@@ -321,6 +324,7 @@ type Status struct {
 	Origin       string // of the consortium
 	Organisation string
 	Role         string
+	Tier         string // of what this node holds
 	Raft         string // leader, follower, candidate; "" for a node that follows without voting
 	Leader       string // id of the leading organisation, "" when unknown
 	Epoch        uint64

@@ -167,8 +167,8 @@ func (f *fake) RepairStore(context.Context) (*RepairReport, error) {
 	}, f.called("RepairStore", nil)
 }
 
-func (f *fake) Invite(_ context.Context, role string, ttl time.Duration) (Invitation, error) {
-	return Invitation{Line: "tocsin1:x", Role: role, Expires: time.Unix(1, 0)}, f.called("Invite", ttl)
+func (f *fake) Invite(_ context.Context, role, tier string, ttl time.Duration) (Invitation, error) {
+	return Invitation{Line: "tocsin1:x", Role: role, Tier: tier, Expires: time.Unix(1, 0)}, f.called("Invite", ttl)
 }
 
 func (f *fake) Cases(_ context.Context, c CaseFilter, p Page) ([]CaseSummary, string, error) {

@@ -76,6 +76,7 @@ var statuses = map[spec.Code]int{
 	spec.CodeGone:        http.StatusGone,
 	spec.CodeTooLarge:    http.StatusRequestEntityTooLarge,
 	spec.CodeUnsupported: http.StatusUnsupportedMediaType,
+	spec.CodeTier:        http.StatusUnprocessableEntity,
 	extract.CodeDecoder:  http.StatusUnprocessableEntity,
 	extract.CodeTimeout:  http.StatusUnprocessableEntity,
 

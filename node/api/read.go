@@ -120,7 +120,7 @@ func (s *service) ListMembers(ctx context.Context, _ wire.ListMembersRequestObje
 	out := wire.ListMembers200JSONResponse{Members: make([]wire.Member, len(members))}
 	for i, m := range members {
 		out.Members[i] = wire.Member{
-			ID: m.ID, Name: m.Name, Role: wire.Role(m.Role), Jurisdiction: m.Jurisdiction,
+			ID: m.ID, Name: m.Name, Role: wire.Role(m.Role), Tier: wire.Tier(m.Tier), Jurisdiction: m.Jurisdiction,
 			LogIndex: int64(m.Since), Self: m.Self, Leader: m.Leader, Connected: m.Connected,
 		}
 	}

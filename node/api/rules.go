@@ -37,7 +37,7 @@ func (s *service) Withdraw(ctx context.Context, req wire.WithdrawRequestObject) 
 }
 
 // actions are the words for what is asked for about an organisation.
-var actions = map[wire.MembershipRequestAction]uint64{"enrol": spec.ActionEnrol, "expel": spec.ActionExpel, "leave": spec.ActionLeave}
+var actions = map[wire.MembershipRequestAction]uint64{"enrol": spec.ActionEnrol, "expel": spec.ActionExpel, "leave": spec.ActionLeave, "tier": spec.ActionTier}
 
 // ChangeMembership implements wire.StrictServerInterface.
 func (s *service) ChangeMembership(ctx context.Context, req wire.ChangeMembershipRequestObject) (wire.ChangeMembershipResponseObject, error) {
@@ -45,7 +45,7 @@ func (s *service) ChangeMembership(ctx context.Context, req wire.ChangeMembershi
 	m := spec.Membership{Action: actions[b.Action], Org: b.Organisation}
 	switch {
 	case m.Action == 0:
-		return nil, wire.At("/action", spec.Errorf(spec.CodeMalformed, "a membership operation enrols, expels or leaves"))
+		return nil, wire.At("/action", spec.Errorf(spec.CodeMalformed, "a membership operation enrols, expels, leaves or changes a tier"))
 	case (b.Card != nil) != (m.Action == spec.ActionEnrol):
 		return nil, wire.At("/card", spec.Errorf(spec.CodeCard, "an enrolment carries one card, nothing else does"))
 	case b.Card != nil:
@@ -53,7 +53,18 @@ func (s *service) ChangeMembership(ctx context.Context, req wire.ChangeMembershi
 		if err != nil {
 			return nil, err
 		}
-		m = *spec.Enrolment(o, proofs)
+		tier, err := tierOf("/tier", o.Role, b.Tier)
+		if err != nil {
+			return nil, err
+		}
+		m = *spec.Enrolment(o, proofs, tier)
+	case m.Action == spec.ActionTier:
+		m.Tier = string(b.Tier)
+		if err := spec.CheckTier(spec.RoleReader, m.Tier); err != nil {
+			return nil, wire.At("/tier", err)
+		}
+	case b.Tier != "":
+		return nil, wire.At("/tier", spec.Errorf(spec.CodeMalformed, "only an enrolment and a change of tier name a tier"))
 	case m.Action == spec.ActionLeave:
 		st, err := s.b.Status(ctx)
 		if err != nil {

@@ -169,11 +169,26 @@ func (s *service) Invite(ctx context.Context, req wire.InviteRequestObject) (wir
 	if !req.Body.Role.Valid() {
 		return nil, wire.At("/role", spec.Errorf(spec.CodeMalformed, "a role is one of member, reader, referrer, auditor"))
 	}
-	i, err := s.b.Invite(ctx, string(req.Body.Role), ttl)
+	tier, err := tierOf("/tier", string(req.Body.Role), req.Body.Tier)
 	if err != nil {
 		return nil, err
 	}
-	return wire.Invite201JSONResponse{Line: i.Line, Role: wire.Role(i.Role), Expires: i.Expires.UTC()}, nil
+	i, err := s.b.Invite(ctx, string(req.Body.Role), tier, ttl)
+	if err != nil {
+		return nil, err
+	}
+	return wire.Invite201JSONResponse{Line: i.Line, Role: wire.Role(i.Role), Tier: wire.Tier(i.Tier), Expires: i.Expires.UTC()}, nil
+}
+
+// tierOf reads the tier in which a role is to be enrolled: full where none is said.
+func tierOf(at, role string, t wire.Tier) (string, error) {
+	if t == "" {
+		return spec.TierFull, nil
+	}
+	if err := spec.CheckTier(role, string(t)); err != nil {
+		return "", wire.At(at, err)
+	}
+	return string(t), nil
 }
 
 func checkText(text string) error {

@@ -172,7 +172,16 @@ func (c *Consortium) AddReader(ctx context.Context, id string) (*Participant, er
 
 // AddFollower is AddReader for an organisation of any role that joins later.
 func (c *Consortium) AddFollower(ctx context.Context, id, role string) (*Participant, error) {
-	p, err := c.add(ctx, id, role, false)
+	return c.addFollower(ctx, id, role, spec.TierFull)
+}
+
+// AddDigestReader is AddReader for a reader of the digest tier.
+func (c *Consortium) AddDigestReader(ctx context.Context, id string) (*Participant, error) {
+	return c.addFollower(ctx, id, spec.RoleReader, spec.TierDigest)
+}
+
+func (c *Consortium) addFollower(ctx context.Context, id, role, tier string) (*Participant, error) {
+	p, err := c.add(ctx, id, role, tier, false)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +192,7 @@ func (c *Consortium) AddFollower(ctx context.Context, id, role string) (*Partici
 // AddMember has the first member invite another, as AddReader does. It returns once
 // that one follows the log; Settle sees it become a sequencer, where it is to be one.
 func (c *Consortium) AddMember(ctx context.Context, id string) (*Participant, error) {
-	p, err := c.add(ctx, id, spec.RoleMember, true)
+	p, err := c.add(ctx, id, spec.RoleMember, spec.TierFull, true)
 	if err != nil {
 		return nil, err
 	}
@@ -212,12 +221,12 @@ func (c *Consortium) Settle(ctx context.Context, ok func() (bool, error)) error 
 }
 
 // add has the first member invite an organisation and the other members approve it.
-func (c *Consortium) add(ctx context.Context, id, role string, listen bool) (*Participant, error) {
+func (c *Consortium) add(ctx context.Context, id, role, tier string, listen bool) (*Participant, error) {
 	p, err := c.create(id, identity.Details{ID: id, Name: "Follower " + id, Role: role, Jurisdiction: "BE"}, listen)
 	if err != nil {
 		return nil, err
 	}
-	invitation, err := c.Members[0].Invite(ctx, role, time.Hour)
+	invitation, err := c.Members[0].Invite(ctx, role, tier, time.Hour)
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,7 @@ const (
 	CaseKindPolicy    CaseKind = "policy"
 	CaseKindReferral  CaseKind = "referral"
 	CaseKindTaxonomy  CaseKind = "taxonomy"
+	CaseKindTier      CaseKind = "tier"
 	CaseKindUrgent    CaseKind = "urgent"
 )
 
@@ -59,6 +60,8 @@ func (e CaseKind) Valid() bool {
 	case CaseKindReferral:
 		return true
 	case CaseKindTaxonomy:
+		return true
+	case CaseKindTier:
 		return true
 	case CaseKindUrgent:
 		return true
@@ -171,6 +174,7 @@ const (
 	MembershipRequestActionEnrol MembershipRequestAction = "enrol"
 	MembershipRequestActionExpel MembershipRequestAction = "expel"
 	MembershipRequestActionLeave MembershipRequestAction = "leave"
+	MembershipRequestActionTier  MembershipRequestAction = "tier"
 )
 
 // Valid indicates whether the value is a known member of the MembershipRequestAction enum.
@@ -181,6 +185,8 @@ func (e MembershipRequestAction) Valid() bool {
 	case MembershipRequestActionExpel:
 		return true
 	case MembershipRequestActionLeave:
+		return true
+	case MembershipRequestActionTier:
 		return true
 	default:
 		return false
@@ -253,6 +259,24 @@ func (e Role) Valid() bool {
 	case RoleReader:
 		return true
 	case RoleReferrer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Tier.
+const (
+	Digest Tier = "digest"
+	Full   Tier = "full"
+)
+
+// Valid indicates whether the value is a known member of the Tier enum.
+func (e Tier) Valid() bool {
+	switch e {
+	case Digest:
+		return true
+	case Full:
 		return true
 	default:
 		return false
@@ -385,7 +409,7 @@ type Candidate struct {
 type Case struct {
 	Abstain int `json:"abstain"`
 
-	// Candidate Of an enrolment, expulsion or leave: the organisation's id
+	// Candidate Of an enrolment, expulsion, leave or change of tier: the organisation's id
 	Candidate    string    `json:"candidate,omitempty,omitzero"`
 	Content      []Item    `json:"content"`
 	Deadline     time.Time `json:"deadline"`
@@ -443,7 +467,7 @@ type CaseState string
 type CaseSummary struct {
 	Abstain int `json:"abstain"`
 
-	// Candidate Of an enrolment, expulsion or leave: the organisation's id
+	// Candidate Of an enrolment, expulsion, leave or change of tier: the organisation's id
 	Candidate string    `json:"candidate,omitempty,omitzero"`
 	Deadline  time.Time `json:"deadline"`
 	Decided   time.Time `json:"decided,omitempty,omitzero"`
@@ -604,6 +628,9 @@ type Invitation struct {
 	Expires time.Time `json:"expires"`
 	Line    string    `json:"line"`
 	Role    Role      `json:"role"`
+
+	// Tier What of the values a node receives: all that its role may see, or as a reader of the digest tier none of them, only what finds equal ones
+	Tier Tier `json:"tier"`
 }
 
 // InvitationRequest defines model for InvitationRequest.
@@ -611,6 +638,9 @@ type InvitationRequest struct {
 	// ExpiresS Seconds until it expires; 7 days
 	ExpiresS int64 `json:"expires_s,omitempty,omitzero"`
 	Role     Role  `json:"role"`
+
+	// Tier What of the values a node receives: all that its role may see, or as a reader of the digest tier none of them, only what finds equal ones
+	Tier Tier `json:"tier,omitempty,omitzero"`
 }
 
 // Item defines model for Item.
@@ -713,6 +743,9 @@ type Member struct {
 	Name     string `json:"name"`
 	Role     Role   `json:"role"`
 	Self     bool   `json:"self"`
+
+	// Tier What of the values a node receives: all that its role may see, or as a reader of the digest tier none of them, only what finds equal ones
+	Tier Tier `json:"tier"`
 }
 
 // MemberList defines model for MemberList.
@@ -741,9 +774,12 @@ type MembershipRequest struct {
 	Action MembershipRequestAction `json:"action"`
 	Card   *Candidate              `json:"card,omitempty"`
 
-	// Organisation That is to be expelled
+	// Organisation That is to be expelled, or whose tier is to be changed
 	Organisation string `json:"organisation,omitempty,omitzero"`
 	Text         string `json:"text,omitempty,omitzero"`
+
+	// Tier Of an enrolment, full where none is said, and of a change of tier
+	Tier Tier `json:"tier,omitempty,omitzero"`
 }
 
 // MembershipRequestAction defines model for MembershipRequest.Action.
@@ -1065,7 +1101,10 @@ type Status struct {
 	Stale bool  `json:"stale"`
 
 	// Sync How a node that follows stands (sync.md); absent on one that sequences
-	Sync    *Sync  `json:"sync,omitempty"`
+	Sync *Sync `json:"sync,omitempty"`
+
+	// Tier What of the values a node receives: all that its role may see, or as a reader of the digest tier none of them, only what finds equal ones
+	Tier    Tier   `json:"tier"`
 	Version string `json:"version"`
 }
 
@@ -1149,6 +1188,9 @@ type Term struct {
 	// TextFr Definition
 	TextFr string `json:"text_fr"`
 }
+
+// Tier What of the values a node receives: all that its role may see, or as a reader of the digest tier none of them, only what finds equal ones
+type Tier string
 
 // Times defines model for Times.
 type Times struct {

@@ -142,7 +142,9 @@ func (n *Node) CaughtUp(ctx context.Context) (term uint64, err error) {
 // would have. One that was replaced does not know it for the length of its lease,
 // or for longer where its clock or processor stood still; and answers to
 // heartbeats, which are quicker to have, may have been given before the call.
-// It costs an entry in the log.
+// From then on the database also holds what any node had applied at the call: a
+// leader may be behind its followers, which are told of a commit before it applies
+// it. It costs an entry in the log.
 func (n *Node) StillLeads(ctx context.Context, term uint64) error {
 	if _, err := n.Barrier(ctx); err != nil {
 		return err

@@ -450,3 +450,34 @@ func TestAnIsolatedLeaderIsNotBelieved(t *testing.T) {
 		c.connect(old.id)
 	})
 }
+
+// Followers are told of a commit before the leader has applied it. Whoever saw its
+// effects there must not be refused for the leader's being behind.
+func TestALeaderIsAskedOnceItHasWhatItsFollowersHave(t *testing.T) {
+	inCluster(t, 3, nil, func(c *cluster) {
+		c.submit("first")
+		led, low := c.leader(), c.follower()
+		term, err := led.node.CaughtUp(c.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		release := make(chan struct{})
+		led.store.mu.Lock()
+		led.store.before = func(Applied) error { <-release; return nil }
+		led.store.mu.Unlock()
+		go led.node.Submit(c.ctx, sub("second"))
+		c.until(10*time.Second, "a follower to apply before the leader", func() bool { return len(low.store.ops()) == 2 })
+		if n := len(led.store.ops()); n != 1 {
+			t.Fatalf("the leader holds %d operations: the test shows nothing", n)
+		}
+		ctx, cancel := context.WithTimeout(c.ctx, time.Second)
+		defer cancel()
+		if err := led.node.StillLeads(ctx, term); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("confirmed behind a follower: %v", err)
+		}
+		close(release)
+		if err := led.node.StillLeads(c.ctx, term); err != nil || len(led.store.ops()) != 2 {
+			t.Errorf("%v with %d operations", err, len(led.store.ops()))
+		}
+	})
+}

@@ -85,3 +85,12 @@ func (n *Node) HandSeed(dir string) error {
 
 // Addresses lists where the node listens.
 func (n *Node) Addresses() []string { return n.host.Addrs() }
+
+// HoldStore keeps the node from applying anything until release is called.
+func (n *Node) HoldStore() (release func(), err error) {
+	tx, err := n.store.Begin()
+	if err != nil {
+		return nil, err
+	}
+	return tx.Drop, nil
+}

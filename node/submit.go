@@ -223,7 +223,8 @@ func (n *Node) attempt(ctx context.Context, sub spec.Submission, attempt int) (s
 
 // lead checks submissions against the state as it is and proposes them together.
 // What the rules refuse now is not proposed; it is refused once a barrier in the
-// raft log shows that no other leader knows better.
+// raft log shows that no other leader knows better, and that this one has all that
+// others may have seen.
 func (n *Node) lead(ctx context.Context, subs []spec.Submission) []consensus.Result {
 	results := make([]consensus.Result, len(subs))
 	term, err := n.leading(ctx)
@@ -240,8 +241,8 @@ func (n *Node) lead(ctx context.Context, subs []spec.Submission) []consensus.Res
 		}
 		err = inParallel(jobs)
 	}
-	if err == nil && slices.ContainsFunc(results, func(r consensus.Result) bool { return r.Outcome.Code != "" }) {
-		err = n.consensus.StillLeads(ctx, term)
+	if err == nil && slices.ContainsFunc(results, refusedOne) {
+		err = n.judgeAgain(ctx, term, parsed, results, open)
 	}
 	if err != nil {
 		for i := range results {
@@ -261,6 +262,26 @@ func (n *Node) lead(ctx context.Context, subs []spec.Submission) []consensus.Res
 		results[at[j]] = r
 	}
 	return results
+}
+
+func refusedOne(r consensus.Result) bool { return r.Outcome.Code != "" }
+
+// judgeAgain judges what was refused once more against a state that is behind no
+// other's.
+func (n *Node) judgeAgain(ctx context.Context, term uint64, parsed []governance.Parsed, results []consensus.Result, open []bool) error {
+	if err := n.consensus.StillLeads(ctx, term); err != nil {
+		return err
+	}
+	for i, r := range results {
+		if !refusedOne(r) {
+			continue
+		}
+		var err error
+		if results[i].Outcome, open[i], err = n.judge(&parsed[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // leading returns the term in which this node judges and proposes, or why it cannot.

@@ -5,6 +5,7 @@ package node_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/identity"
@@ -144,6 +145,71 @@ func TestHostileSubmissionsAreRefused(t *testing.T) {
 		again, err := via.Carry(ctx, spec.Submission{Envelope: good, Opening: opening})
 		if err != nil || again != first {
 			t.Errorf("the same operation again through %s: %+v, %v; first %+v", via.ID, again, err, first)
+		}
+	}
+}
+
+// What a member sees on its own node it can vote on, though the leader, which tells
+// others of a commit before it has applied it, is behind.
+func TestAVoteOnWhatTheLeaderHasNotAppliedYet(t *testing.T) {
+	ctx, c := found(t, 3)
+	var lead *trial.Participant
+	var others []*trial.Participant
+	for _, m := range c.Members {
+		if m.Leads() {
+			lead = m
+		} else {
+			others = append(others, m)
+		}
+	}
+	if lead == nil || len(others) != 2 {
+		t.Fatal("no one leader")
+	}
+	propose := func(by *trial.Participant, b byte) (spec.Hash, error) {
+		return by.Propose(ctx, api.Proposal{Items: []api.ProposalItem{{Labels: []string{"x"}, Signals: []spec.Signal{sha(b)}}}, Basis: "test"})
+	}
+	before, err := propose(lead, 1) // from here on there is a time, and nothing is left to apply
+	if err != nil {
+		t.Fatal(err)
+	}
+	release, err := lead.HoldStore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	proposed := make(chan error, 1)
+	go func() {
+		_, err := propose(others[0], 2)
+		proposed <- err
+	}()
+	var seen spec.Hash
+	err = trial.Await(ctx, func() (bool, error) {
+		cases, _, err := others[1].Cases(ctx, api.CaseFilter{Mine: true}, api.Page{Limit: 3})
+		for _, c := range cases {
+			if c.ID != before {
+				seen = c.ID
+			}
+		}
+		return !seen.IsZero(), err
+	})
+	if err != nil {
+		release()
+		t.Fatal(err)
+	}
+	voted := make(chan error, 1)
+	go func() {
+		_, err := others[1].Vote(ctx, api.Ballot{Case: seen, Choice: spec.Approve})
+		voted <- err
+	}()
+	select {
+	case err := <-voted:
+		t.Errorf("answered before the leader had the case: %v", err)
+		voted <- nil
+	case <-time.After(300 * time.Millisecond):
+	}
+	release()
+	for _, done := range []chan error{proposed, voted} {
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	}
 }

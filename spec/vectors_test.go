@@ -5,9 +5,7 @@ package spec_test
 import (
 	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"flag"
-	"os"
 	"testing"
 
 	"github.com/tocsin-db/tocsin/spec"
@@ -108,16 +106,7 @@ func liveMeta() *spec.LiveMeta {
 func TestVectors(t *testing.T) {
 	want := book(t)
 	if *update {
-		var out bytes.Buffer
-		enc := json.NewEncoder(&out)
-		enc.SetIndent("", " ")
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(want); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(vectorFile, out.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		writeBook(t, vectorFile, want)
 	}
 	got := vectors(t)
 	if len(got) != len(want.Vectors) {
@@ -132,15 +121,7 @@ func TestVectors(t *testing.T) {
 
 func vectors(t testing.TB) []vector {
 	t.Helper()
-	data, err := os.ReadFile(vectorFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b vectorBook
-	if err := json.Unmarshal(data, &b); err != nil {
-		t.Fatal(err)
-	}
-	return b.Vectors
+	return readBook(t, vectorFile).Vectors
 }
 
 func (v *vector) bytes(t testing.TB) []byte {

@@ -62,7 +62,7 @@ func TestRootsFromMemoryAreThoseOfTheDisk(t *testing.T) {
 			}
 			s = open()
 		}
-		fresh, err := loadDatabase(s.db.pebble, s.db.name, nil)
+		fresh, err := loadDatabase(s.db.pebble, s.opts.FS, s.dir, s.db.name, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

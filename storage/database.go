@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/spec/tlog"
@@ -22,7 +23,9 @@ import (
 type database struct {
 	users   sync.WaitGroup // who reads it; a database is closed once it is out of use and they are done
 	pebble  *pebble.DB
-	name    string // directory below the store's
+	fs      vfs.FS
+	dir     string // of its files
+	name    string // of the directory below the store's
 	applied Applied
 	first   uint64 // the log here begins at this size, with the leaf before it
 	counts  counts
@@ -120,9 +123,9 @@ func checkSchema(db *pebble.DB) error {
 // loadDatabase reads into memory what is kept there and checks all of it against
 // the last root of the state in the log: a store that lost or gained a record is
 // refused with CORRUPT.
-func loadDatabase(db *pebble.DB, name string, progress func(done, of uint64)) (*database, error) {
+func loadDatabase(db *pebble.DB, fs vfs.FS, dir, name string, progress func(done, of uint64)) (*database, error) {
 	d := &database{
-		pebble: db, name: name, live: newBucketTree(liveBits), rules: newBucketTree(ruleBits),
+		pebble: db, fs: fs, dir: fs.PathJoin(dir, name), name: name, live: newBucketTree(liveBits), rules: newBucketTree(ruleBits),
 		finders: newFinders(), hot: hot{},
 		buckets: [2]*bucketCache{newBucketCache(tableLive, 64), newBucketCache(tableRuleLeaf, 32)},
 	}

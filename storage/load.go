@@ -14,6 +14,7 @@ import (
 
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/storage/entries"
+	"github.com/tocsin-db/tocsin/storage/tables"
 )
 
 // Everything that a start reads is cut into pieces, of which every processor takes
@@ -28,7 +29,11 @@ func (d *database) load(progress func(done, of uint64)) error {
 	if err := l.prepare(); err != nil {
 		return err
 	}
-	if err := inPieces(l.pieces()); err != nil {
+	set, err := tables.Open(d.pebble, d.fs, d.dir)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(inPieces(set, l.pieces()), set.Close()); err != nil {
 		return err
 	}
 	if n := l.done.Load(); n != d.counts.Live {
@@ -146,14 +151,15 @@ func tableBounds(table byte, from, to []byte) *pebble.IterOptions {
 }
 
 // inPieces has every processor take one piece after the other.
-func inPieces(all []func(*pieceWork) error) error {
+func inPieces(set *tables.Set, all []func(*pieceWork) error) error {
 	var next atomic.Int64
 	workers := min(runtime.GOMAXPROCS(0), len(all))
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
 	for n := range workers {
 		wg.Go(func() {
-			var w pieceWork
+			w := pieceWork{scan: set.Scanner()}
+			defer w.scan.Close()
 			for i := next.Add(1) - 1; i < int64(len(all)) && errs[n] == nil; i = next.Add(1) - 1 {
 				if errs[n] = all[i](&w); errs[n] != nil {
 					next.Store(int64(len(all)))
@@ -167,21 +173,16 @@ func inPieces(all []func(*pieceWork) error) error {
 
 // each calls fn with the records of a piece. What cannot be read is named by its
 // bucket.
-func (d *database) each(bounds *pebble.IterOptions, fn func(key, value []byte) error) error {
-	it, err := d.pebble.NewIter(bounds)
-	if err != nil {
-		return err
+func (l *loading) each(w *pieceWork, bounds *pebble.IterOptions, fn func(key, value []byte) error) error {
+	var refused error
+	err := w.scan.Each(bounds.LowerBound, bounds.UpperBound, func(key, value []byte) error {
+		refused = fn(key, value)
+		return refused
+	})
+	if err != nil && refused == nil {
+		return l.d.unreadable(err)
 	}
-	for it.First(); it.Valid(); it.Next() {
-		if err := fn(it.Key(), it.Value()); err != nil {
-			return errors.Join(err, it.Close())
-		}
-	}
-	if err := it.Error(); err != nil {
-		_ = it.Close() // which is the same error
-		return d.unreadable(err)
-	}
-	return it.Close()
+	return err
 }
 
 func (d *database) unreadable(err error) error {

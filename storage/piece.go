@@ -8,10 +8,12 @@ import (
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/storage/entries"
 	"github.com/tocsin-db/tocsin/storage/lanes"
+	"github.com/tocsin-db/tocsin/storage/tables"
 )
 
 // pieceWork is what one processor works with, kept from piece to piece.
 type pieceWork struct {
+	scan    *tables.Scanner
 	queue   lanes.Queue
 	leaves  []spec.Hash // of the buckets at hand
 	spans   []span      // which of them are whose
@@ -94,7 +96,7 @@ func (w *pieceWork) take() []bucketRoot {
 // livePiece reads live signals.
 func (l *loading) livePiece(w *pieceWork, bounds *pebble.IterOptions) error {
 	n := uint64(0)
-	err := l.d.each(bounds, func(key, value []byte) error {
+	err := l.each(w, bounds, func(key, value []byte) error {
 		bucket, err := l.d.live.bucketAt(key)
 		if err != nil {
 			return err
@@ -223,7 +225,7 @@ func (l *loading) index(typ string, b *keyBatch) error {
 // ruleLeafPiece reads leaves of the rules' records.
 func (l *loading) ruleLeafPiece(w *pieceWork, bounds *pebble.IterOptions) error {
 	var sum keyedSum
-	err := l.d.each(bounds, func(key, value []byte) error {
+	err := l.each(w, bounds, func(key, value []byte) error {
 		bucket, err := l.d.rules.bucketAt(key)
 		if err != nil {
 			return err
@@ -258,7 +260,7 @@ func (l *loading) recordPiece(w *pieceWork, bounds *pebble.IterOptions) error {
 		}
 		n = 0
 	}
-	err := l.d.each(bounds, func(key, value []byte) error {
+	err := l.each(w, bounds, func(key, value []byte) error {
 		w.bytes = spec.AppendRulePlace(w.bytes[:0], key[1:])
 		w.queue.Add((*[32]byte)(&w.places[n]), w.bytes)
 		w.bytes = spec.AppendRuleLeaf(w.bytes[:0], key[1:], value)

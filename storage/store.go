@@ -108,7 +108,7 @@ func (s *Store) openDatabase(name string, create bool) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := loadDatabase(p, name, s.opts.Progress)
+	d, err := loadDatabase(p, s.opts.FS, s.dir, name, s.opts.Progress)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("checking the store: %w", err), p.Close())
 	}

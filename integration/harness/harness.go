@@ -57,7 +57,8 @@ func Program(t testing.TB) string {
 type Organisation struct {
 	ID     string
 	Dir    string
-	Listen string // multiaddr, "" for one that only connects outwards
+	Listen string   // multiaddr, "" for one that only connects outwards
+	Env    []string // further variables of the node's process
 	t      testing.TB
 	cmd    *exec.Cmd
 	ended  chan struct{}
@@ -132,7 +133,7 @@ func (o *Organisation) Start() {
 	}
 	cmd := exec.Command(Program(o.t), "--data", o.Dir, "agent")
 	cmd.Stdout, cmd.Stderr = o.log, o.log
-	cmd.Env = append(os.Environ(), "TOCSIN_HTTP=", "TOCSIN_LISTEN="+o.Listen)
+	cmd.Env = append(append(os.Environ(), "TOCSIN_HTTP=", "TOCSIN_LISTEN="+o.Listen), o.Env...)
 	if err := cmd.Start(); err != nil {
 		o.t.Fatal(err)
 	}
@@ -217,6 +218,15 @@ type Status struct {
 	RulesRoot string `json:"rules_root"`
 	AgeMS     int64  `json:"age_ms"`
 	Stale     bool   `json:"stale"`
+	Signals   uint64 `json:"signals"`
+	Sync      *struct {
+		State        string `json:"state"`
+		SnapshotDone uint64 `json:"snapshot_done"`
+	} `json:"sync"`
+	Serving struct {
+		Chunks    uint64 `json:"chunks"`
+		BulkBytes uint64 `json:"bulk_bytes"`
+	} `json:"serving"`
 }
 
 // Status asks the node for its status.

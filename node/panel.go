@@ -38,7 +38,7 @@ func (n *Node) learnPanels() error {
 		if err := readRecord(n.store, spec.PanelKey(number), &r); err != nil {
 			return err
 		}
-		if err := n.chain.Grow(&r.Panel, r.Size, r.Recovered); err != nil {
+		if err := n.chain.Grow(&r.Panel, r.Size, r.From); err != nil {
 			return err
 		}
 	}

@@ -44,7 +44,7 @@ func bodies() []bodyVector {
 		{"key-revoke", "key 3 of alpha, doubted from index 100 on, replaced by key 41", proved(41, &spec.KeyChange{
 			Org: "alpha", Use: spec.UseOp, New: []spec.PublicKey{public(41)}, Old: []spec.PublicKey{public(3)}, Since: 100, Reason: "stolen",
 		})},
-		{"recover", "from size 9 and root 0700… with alpha alone", &spec.Recover{Size: 9, Root: spec.Hash{7}, Sequencers: []string{"alpha"}, Epoch: 3}},
+		{"recover", "from size 9 and root 0700… with alpha alone, which cosigns with key 4", &spec.Recover{Size: 9, Root: spec.Hash{7}, Seats: []spec.Seat{{Org: "alpha", Key: public(4)}}, Epoch: 3}},
 		{"policy", "the default policy with a freeze, over the default policy", policyChange()},
 		{"ready", "at size 64", &spec.Ready{Size: 64}},
 		{"receipt", "leaves 10 and 12, applied at 1700000000100 and 1700000000200", &spec.Applied{At: []spec.AppliedAt{{Index: 10, AtMS: 1700000000100}, {Index: 12, AtMS: 1700000000200}}}},

@@ -147,18 +147,18 @@ type ReviewRecord struct {
 
 // A PanelRecord is a panel that is or was in force.
 type PanelRecord struct {
-	_         struct{} `cbor:",toarray"`
-	Size      uint64   // of the log at which it took over: that checkpoint carries both panels' cosignatures
-	Recovered bool     // it took over without the cosignatures of the one before
-	Panel     Panel
+	_     struct{} `cbor:",toarray"`
+	Size  uint64   // of the log at which it took over: that checkpoint carries both panels' cosignatures
+	From  uint64   // size from which a recovery went on, without those of the one before; 0: a hand-off
+	Panel Panel
 }
 
 // A RecoveryRecord counts the members that ask for one recovery in a row of leaves.
 type RecoveryRecord struct {
 	_    struct{} `cbor:",toarray"`
 	Body Hash     // SHA-256 of what they ask for
-	Next uint64   // log index of the next operation that counts
-	Orgs []string // sorted
+	Size uint64   // from which they go on, and log index of the first of them
+	Orgs []string // in the order of the row
 }
 
 // A ReadyRecord says since when a sequencer counts.

@@ -34,7 +34,7 @@ func (b *vectorBook) add(name, kind, note string, data []byte) {
 
 // book computes every vector from the objects that the notes describe.
 func book(t testing.TB) *vectorBook {
-	b := &vectorBook{Notice: "Canonical bytes of objects of operations.md. Key n is the Ed25519 key of 32 bytes n; an organisation n has the op, cosign and libp2p keys 3n, 3n+1, 3n+2. Operations are of alpha, key 3, seq 7, epoch 2, made 1700000000000, for the genesis document below."}
+	b := &vectorBook{Notice: "Canonical bytes of objects of operations.md. Key n is the Ed25519 key of 32 bytes n; an organisation n has the op, cosign and libp2p keys 3n, 3n+1, 3n+2. Operations are of alpha, key 3, seq 7, epoch 2, made 1700000000000 (a recover: seq 0, made 0), for the genesis document below."}
 	g := genesis()
 	raw, err := g.Encode()
 	if err != nil {

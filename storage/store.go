@@ -212,6 +212,9 @@ func (s *Store) RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool
 	return s.read(func(d *database) error { return eachRecordFrom(d.pebble, prefix, from, fn) })
 }
 
+// GroupEnd returns the root of the log: what was committed ends with a group.
+func (s *Store) GroupEnd() (root spec.Hash, ok bool) { return s.Head().Root, true }
+
 // Listed returns how many live entries list a signal.
 func (s *Store) Listed(q spec.Signal) (n int, err error) {
 	err = s.read(func(d *database) error {

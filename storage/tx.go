@@ -192,6 +192,14 @@ func (t *Tx) RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool) e
 	return eachRecordFrom(t.batch, prefix, from, fn)
 }
 
+// GroupEnd returns the root of the log as changed so far, if a group ends there.
+func (t *Tx) GroupEnd() (root spec.Hash, ok bool) {
+	if t.edge.Size != t.group {
+		return root, false
+	}
+	return t.edge.Root(), true
+}
+
 // Listed returns how many live entries list a signal, as changed so far.
 func (t *Tx) Listed(s spec.Signal) (int, error) {
 	listed := t.d.exact.has(s)

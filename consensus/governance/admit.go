@@ -57,8 +57,14 @@ func admit(v *view, op *spec.Signed) (*spec.OrgRecord, error) {
 	if op.Op.Epoch != clock.Epoch {
 		return nil, spec.Errorf(spec.CodeEpoch, "the operation is for epoch %d, the consortium is in epoch %d", op.Op.Epoch, clock.Epoch)
 	}
+	if clock.Turn == spec.Recovered {
+		return nil, spec.Errorf(spec.CodeRecovery, "nothing follows on a recovery in its group")
+	}
 	if !slices.Contains(clock.Schemas, op.Op.Version) {
 		return nil, spec.Errorf(spec.CodeVersion, "operations of version %d are not taken under the policy in force", op.Op.Version)
+	}
+	if _, recovers := op.Body.(*spec.Recover); recovers {
+		return who, nil // its place in the log stands for a number
 	}
 	return who, takeSeq(v, op)
 }

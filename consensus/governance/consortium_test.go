@@ -105,9 +105,12 @@ func (c *consortium) op(org string, body spec.Body) *spec.Op {
 	if err != nil {
 		c.t.Fatalf("%T: %v", body, err)
 	}
-	c.seq[org]++
 	key := spec.PublicKey(c.keys[org].Public().(ed25519.PublicKey))
-	op.Org, op.Key, op.Seq, op.Epoch, op.MadeMS = org, key.ID(), c.seq[org], c.clock().Epoch, c.now
+	op.Org, op.Key, op.Epoch = org, key.ID(), c.clock().Epoch
+	if op.Kind != spec.KindRecover {
+		c.seq[org]++
+		op.Seq, op.MadeMS = c.seq[org], c.now
+	}
 	return op
 }
 

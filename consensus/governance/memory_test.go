@@ -80,6 +80,13 @@ func (m *memory) Listed(s spec.Signal) (int, error) {
 	return n, nil
 }
 
+func (m *memory) GroupEnd() (spec.Hash, bool) {
+	if n := len(m.log); n > 0 && !spec.EndsGroup(m.log[n-1]) {
+		return spec.Hash{}, false
+	}
+	return m.root(), true
+}
+
 func (m *memory) Append(leaf []byte) error {
 	if spec.IsEnvelope(leaf) {
 		m.index[spec.LeafHash(leaf)] = m.Size()

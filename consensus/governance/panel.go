@@ -27,7 +27,10 @@ func turn(l Ledger) error {
 	if err != nil || clock.Turn == 0 {
 		return err
 	}
-	recovered := clock.Turn == spec.Recovered
+	from, err := recoveredFrom(v, clock)
+	if err != nil {
+		return err
+	}
 	clock.Turn = 0
 	last, err := PanelInForce(v)
 	if err != nil {
@@ -37,14 +40,14 @@ func turn(l Ledger) error {
 	if err != nil {
 		return err
 	}
-	if recovered || next.K != last.Panel.K || !slices.Equal(next.Seats, last.Panel.Seats) {
+	if from > 0 || next.K != last.Panel.K || !slices.Equal(next.Seats, last.Panel.Seats) {
 		clock.Panel++
 		next.Tag, next.Number = spec.TagPanel, clock.Panel
 		index, err := v.derive(next)
 		if err != nil {
 			return err
 		}
-		if err := v.put(spec.PanelKey(next.Number), &spec.PanelRecord{Size: index + 2, Recovered: recovered, Panel: *next}); err != nil {
+		if err := v.put(spec.PanelKey(next.Number), &spec.PanelRecord{Size: index + 2, From: from, Panel: *next}); err != nil {
 			return err
 		}
 	}

@@ -60,7 +60,7 @@ func attempts(c *consortium, org string) map[string]attempt {
 		"change the policy":     {&spec.PolicyChange{Over: over, Policy: policy}, nil},
 		"change the taxonomy":   {&spec.TaxonomyChange{Taxonomy: terms}, nil},
 		"change the allow-list": {&spec.AllowChange{Add: values("press"), Reason: "press"}, nil},
-		"recover":               {&spec.Recover{Size: c.ledger.Size(), Root: c.ledger.root(), Sequencers: []string{"alpha"}, Epoch: c.clock().Epoch + 1}, nil},
+		"recover":               {&spec.Recover{Size: c.ledger.Size(), Root: c.ledger.root(), Seats: []spec.Seat{{Org: "alpha", Key: publicOf("alpha cosign")}}, Epoch: c.clock().Epoch + 1}, nil},
 		"be ready":              {&spec.Ready{Size: c.ledger.Size()}, nil}, "confirm": {&spec.Applied{At: []spec.AppliedAt{{Index: 1}}}, nil},
 		"report": {&spec.Actions{Reports: []spec.Action{{Entry: entry, What: "removed", Count: 1}}}, nil},
 	}

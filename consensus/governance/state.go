@@ -32,6 +32,9 @@ type State interface {
 	Records(prefix []byte, fn func(key, value []byte) bool) error
 	// RecordsFrom is Records beginning at the first key that is not less than from.
 	RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool) error
+	// GroupEnd returns the root of the log where a group of leaves ends just there; ok
+	// is false inside a group.
+	GroupEnd() (root spec.Hash, ok bool)
 	// Listed returns how many live entries list a signal.
 	Listed(s spec.Signal) (int, error)
 }

@@ -65,8 +65,8 @@ func (s *story) panel() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "panel %d from size %d", r.Panel.Number, r.Size)
-	if r.Recovered {
-		b.WriteString(", by a recovery")
+	if r.From > 0 {
+		fmt.Fprintf(&b, ", by a recovery from size %d", r.From)
 	}
 	fmt.Fprintf(&b, "; %d of these make final:\n", r.Panel.K)
 	for _, x := range r.Panel.Seats {
@@ -85,10 +85,22 @@ func (s *story) panel() string {
 // recover enters, in one raft entry, what each organisation of "by" asks for: to go
 // on with the sequencers named. "-alpha" confirms a decision instead, which stands
 // between the others; "+alpha" asks to go on without the last of the sequencers.
-// "epoch" is added to that which begins.
+// "epoch" is added to that which begins. A sequencer "alpha:a name" is to cosign with
+// the key of that name, else with its own. With "tick" a span later one comes first;
+// what "then" confirms follows on the row.
 func (s *story) recover(d *datadriven.TestData) string {
 	s.t.Helper()
-	body := &spec.Recover{Size: s.size(d), Root: s.ledger.rootAt(s.size(d)), Sequencers: strings.Fields(arg(d, "sequencers")), Epoch: s.clock().Epoch + 1}
+	body := &spec.Recover{Size: s.size(d), Root: s.ledger.rootAt(s.size(d)), Epoch: s.clock().Epoch + 1}
+	for _, id := range strings.Fields(arg(d, "sequencers")) {
+		id, name, own := strings.Cut(id, ":")
+		if !own {
+			name = id + " cosign"
+		}
+		body.Seats = append(body.Seats, spec.Seat{Org: id, Key: publicOf(strings.ReplaceAll(name, "_", " "))})
+	}
+	if d.HasArg("other-root") {
+		body.Root[0] ^= 1
+	}
 	if e := arg(d, "epoch"); e != "" {
 		n, err := strconv.Atoi(e)
 		if err != nil {
@@ -104,13 +116,30 @@ func (s *story) recover(d *datadriven.TestData) string {
 			org, b = other, &spec.Applied{At: []spec.AppliedAt{{Index: 0, AtMS: s.now}}}
 		} else if other, ok := strings.CutPrefix(org, "+"); ok {
 			fewer := *body
-			fewer.Sequencers = body.Sequencers[:len(body.Sequencers)-1]
+			fewer.Seats = body.Seats[:len(body.Seats)-1]
 			org, b = other, &fewer
 		}
-		subs = append(subs, submission(s.t, s.sign(s.op(org, b), s.keys[org]), nil))
+		op := s.op(org, b)
+		if d.HasArg("numbered") {
+			s.seq[org]++
+			op.Seq = s.seq[org]
+		}
+		if d.HasArg("dated") {
+			op.MadeMS = s.now
+		}
+		subs = append(subs, submission(s.t, s.sign(op, s.keys[org]), nil))
 	}
 	var b strings.Builder
-	for i, out := range s.enter(0, subs...) {
+	at := uint64(0)
+	if after := arg(d, "tick"); after != "" {
+		at = s.clock().TimeMS + span(s.t, after)
+	}
+	if org := arg(d, "then"); org != "" {
+		op := s.op(org, &spec.Applied{At: []spec.AppliedAt{{Index: 0, AtMS: s.now}}})
+		op.Epoch++
+		by, subs = append(by, org), append(subs, submission(s.t, s.sign(op, s.keys[org]), nil))
+	}
+	for i, out := range s.enter(at, subs...) {
 		if out.Code != "" {
 			fmt.Fprintf(&b, "%s is refused, %s: %s\n", by[i], out.Code, out.Message)
 		}

@@ -196,7 +196,7 @@ func (n *simNode) learn() error {
 			if err != nil {
 				return err
 			}
-			if err := n.chain.Grow(l.Panel, uint64(i)+2, false); err != nil {
+			if err := n.chain.Grow(l.Panel, uint64(i)+2, 0); err != nil {
 				return err
 			}
 		}

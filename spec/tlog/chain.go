@@ -21,6 +21,7 @@ type Chain struct {
 // A turn is one panel from where it took over.
 type turn struct {
 	size  uint64 // of the log
+	from  uint64 // size from which a recovery went on: nothing before size is anyone's; 0: a hand-off
 	of    spec.Panel
 	alone *Panel
 	at    *Panel // of the checkpoint at size: both panels, unless the one before was lost
@@ -63,34 +64,67 @@ func (c *Chain) TurnAt(size uint64) (number uint64, recovered, ok bool) {
 	defer c.mu.RUnlock()
 	i := c.index(size)
 	t := &c.turns[i]
-	return uint64(i), t.at == t.alone, i > 0 && t.size == size
+	return uint64(i), t.from > 0, i > 0 && t.size == size
+}
+
+// Recovered lists the sizes from which recoveries went on, and at which their panels
+// took over.
+func (c *Chain) Recovered() (from, size []uint64) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for i := range c.turns {
+		if t := &c.turns[i]; t.from > 0 {
+			from, size = append(from, t.from), append(size, t.size)
+		}
+	}
+	return from, size
 }
 
 // At is the panel whose cosignatures make the checkpoint of a size final.
 func (c *Chain) At(size uint64) *Panel {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	i := c.index(size)
-	if i > 0 && c.turns[i].size == size {
-		return c.turns[i].at
-	}
-	return c.turns[i].alone
+	return c.turns[c.index(size)].panel(size)
 }
 
-// index is that of the panel in force at a size.
+// panel is who makes the checkpoint of a size final while this panel is in force.
+func (t *turn) panel(size uint64) *Panel {
+	if size == t.size {
+		return t.at
+	}
+	return t.alone
+}
+
+// index is that of the panel in force at a size. From behind the checkpoint that a
+// recovery went on from that is the panel which it named.
 func (c *Chain) index(size uint64) int {
 	i := len(c.turns) - 1
-	for i > 0 && c.turns[i].size > size {
+	for i > 0 && c.turns[i].begins() > size {
 		i--
 	}
 	return i
 }
 
-// From lists the organisations of the panel of a size and of all behind it.
+// begins is the first size that is the panel's, and no longer that of the one before
+// alone.
+func (t *turn) begins() uint64 {
+	if t.from > 0 {
+		return t.from + 1
+	}
+	return t.size
+}
+
+// From lists the organisations of the panel of a size and of all behind it. What was
+// before a recovery is not waited for.
 func (c *Chain) From(size uint64) []string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	i := c.index(size)
+	for j := i + 1; j < len(c.turns); j++ {
+		if c.turns[j].from > 0 {
+			i = j
+		}
+	}
 	ids := c.turns[i].at.Orgs()
 	for ; i < len(c.turns); i++ {
 		ids = append(ids, c.turns[i].alone.Orgs()...)
@@ -110,15 +144,16 @@ func (c *Chain) Next(size uint64) (uint64, bool) {
 	return c.turns[i].size, true
 }
 
-// Grow adds the panel that took over at a size, as this node derived it. What is
-// known already must be the same, else FORKED.
-func (c *Chain) Grow(of *spec.Panel, size uint64, recovered bool) error {
+// Grow adds the panel that took over at a size, as this node derived it: by a
+// hand-off, or by a recovery from a smaller size. What is known already must be the
+// same, else FORKED.
+func (c *Chain) Grow(of *spec.Panel, size, from uint64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := uint64(len(c.turns))
 	if of.Number < n {
 		have := &c.turns[of.Number]
-		if have.size != size || have.of.K != of.K || !slices.Equal(have.of.Seats, of.Seats) {
+		if have.size != size || have.from != from || have.of.K != of.K || !slices.Equal(have.of.Seats, of.Seats) {
 			return spec.Errorf(spec.CodeForked, "panel %d is another than the one that was handed over to", of.Number)
 		}
 		return nil
@@ -126,7 +161,7 @@ func (c *Chain) Grow(of *spec.Panel, size uint64, recovered bool) error {
 	if of.Number != n {
 		return spec.Errorf(spec.CodeProof, "panel %d does not follow panel %d", of.Number, n-1)
 	}
-	t, err := c.follow(of, size, recovered)
+	t, err := c.follow(of, size, from)
 	if err == nil {
 		c.turns = append(c.turns, *t)
 	}
@@ -134,17 +169,17 @@ func (c *Chain) Grow(of *spec.Panel, size uint64, recovered bool) error {
 }
 
 // follow makes the turn behind the last. Caller holds mu.
-func (c *Chain) follow(of *spec.Panel, size uint64, recovered bool) (*turn, error) {
+func (c *Chain) follow(of *spec.Panel, size, from uint64) (*turn, error) {
 	last := &c.turns[len(c.turns)-1]
-	if size <= last.size || size < 2 {
+	if size <= last.size || size < 2 || from > 0 && (from < last.size || from >= size) {
 		return nil, spec.Errorf(spec.CodeProof, "a panel takes over behind the one before")
 	}
 	alone, err := NewPanel(c.Origin, of)
 	if err != nil {
 		return nil, err
 	}
-	t := &turn{size: size, of: *of, alone: alone, at: alone}
-	if !recovered {
+	t := &turn{size: size, from: from, of: *of, alone: alone, at: alone}
+	if from == 0 {
 		t.at, err = HandOff(last.alone, alone)
 	}
 	return t, err

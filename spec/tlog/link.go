@@ -73,19 +73,37 @@ func (c *Chain) Add(l *Link) error {
 	if leaf.Panel.Number > c.Number() {
 		return c.extend(l, leaf.Panel, size)
 	}
-	if err := c.Grow(leaf.Panel, size, len(l.Recovery) > 0); err != nil {
+	from, err := l.from()
+	if err != nil {
+		return err
+	}
+	if err := c.Grow(leaf.Panel, size, from); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := &c.turns[leaf.Panel.Number]
-	if t.link == nil {
-		if err := l.check(t.at, size); err != nil {
-			return err
-		}
-		t.link = l
+	number := leaf.Panel.Number
+	t := &c.turns[number]
+	if t.link != nil || number == 0 {
+		return nil
 	}
+	if err := l.check(&c.turns[number-1], t); err != nil {
+		return err
+	}
+	t.link = l
 	return nil
+}
+
+// from is the size from which a recovery went on, 0 for a hand-off.
+func (l *Link) from() (uint64, error) {
+	if len(l.Recovery) == 0 {
+		return 0, nil
+	}
+	from, err := sizeOf(l.Recovery[0].Note)
+	if err == nil && from == 0 {
+		err = spec.Errorf(spec.CodeRecovery, "a recovery goes on from a checkpoint")
+	}
+	return from, err
 }
 
 func (c *Chain) extend(l *Link, of *spec.Panel, size uint64) error {
@@ -94,30 +112,36 @@ func (c *Chain) extend(l *Link, of *spec.Panel, size uint64) error {
 	if of.Number != uint64(len(c.turns)) {
 		return spec.Errorf(spec.CodeProof, "panel %d does not follow panel %d", of.Number, len(c.turns)-1)
 	}
-	t, err := c.follow(of, size, len(l.Recovery) > 0)
+	from, err := l.from()
 	if err != nil {
 		return err
 	}
-	if err := l.check(t.at, size); err != nil {
+	t, err := c.follow(of, size, from)
+	if err != nil {
 		return err
 	}
-	for i := range l.Recovery {
-		if err := l.Recovery[i].check(c.turns[len(c.turns)-1].alone, l, of, size); err != nil {
-			return err
-		}
+	if err := l.check(&c.turns[len(c.turns)-1], t); err != nil {
+		return err
 	}
 	t.link = l
 	c.turns = append(c.turns, *t)
 	return nil
 }
 
-// check verifies the checkpoint and the place of the leaf.
-func (l *Link) check(p *Panel, size uint64) error {
-	s, err := p.OpenExact(l.Note)
+// check verifies the checkpoint, the place of the leaf and, where there is one, the
+// recovery that led from the panel before to that of t.
+func (l *Link) check(before, t *turn) error {
+	s, err := t.at.OpenExact(l.Note)
 	if err != nil {
 		return err
 	}
-	return CheckInclusion(l.Proof, size, size-2, s.Root, spec.LeafHash(l.Panel))
+	if err := CheckInclusion(l.Proof, t.size, t.size-2, s.Root, spec.LeafHash(l.Panel)); err != nil {
+		return err
+	}
+	if t.from == 0 {
+		return nil
+	}
+	return l.Recovery[0].check(before.panel(t.from), s, &t.of)
 }
 
 // Link returns the link of the panel of a number, once it is known.

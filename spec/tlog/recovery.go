@@ -3,6 +3,7 @@
 package tlog
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/tocsin-db/tocsin/spec"
@@ -26,7 +27,10 @@ type Record struct {
 
 // A Recovery proves that enough members decided to go on from a final checkpoint
 // with another panel: the state at that checkpoint says how many members there are
-// and with which keys they sign; their operations follow on it in the log.
+// and with which keys they sign; their operations follow on it in the log, and
+// nothing else does before the leaf of the panel. It is good exactly where the rules
+// carry the recovery out, but for one thing that takes the whole state: that a
+// cosign key which is new to its member was never anyone's.
 type Recovery struct {
 	_           struct{}    `cbor:",toarray"`
 	Note        []byte      // the final checkpoint
@@ -36,34 +40,32 @@ type Recovery struct {
 	Ops         []Leaf      // in the log of the link, from the checkpoint's size on
 }
 
-// maxRecoverers bounds the operations of one recovery.
-const maxRecoverers = spec.MaxOrganisations
-
-// check verifies a recovery from the panel before to that of a link.
-func (r *Recovery) check(before *Panel, l *Link, of *spec.Panel, size uint64) error {
+// check verifies a recovery from the panel that made its checkpoint final to the one
+// that takes over at the checkpoint to.
+func (r *Recovery) check(before *Panel, to *Signed, of *spec.Panel) error {
 	from, err := before.OpenExact(r.Note)
 	if err != nil {
 		return err
 	}
-	to, err := ParseCheckpoint(textOf(l.Note))
-	if err != nil {
-		return err
-	}
-	if len(r.Ops) == 0 || len(r.Ops) > maxRecoverers || size != from.Size+uint64(len(r.Ops))+2 {
+	if len(r.Ops) == 0 || to.Size != from.Size+uint64(len(r.Ops))+2 {
 		return spec.Errorf(spec.CodeRecovery, "something stands between the checkpoint and the panel that goes on from it")
 	}
-	if err := CheckConsistency(r.Consistency, from.Size, from.Root, size, to.Root); err != nil {
+	if err := CheckConsistency(r.Consistency, from.Size, from.Root, to.Size, to.Root); err != nil {
 		return err
 	}
 	rules, err := r.rules(from)
 	if err != nil {
 		return err
 	}
-	clock, orgs, err := r.state(rules)
+	st, err := r.state(rules)
 	if err != nil {
 		return err
 	}
-	return r.signers(from, to, clock, orgs, of)
+	body, err := r.asked(from, to, st)
+	if err != nil {
+		return err
+	}
+	return st.seats(body, of)
 }
 
 // rules is rules_root at the checkpoint.
@@ -78,100 +80,115 @@ func (r *Recovery) rules(from *Signed) (spec.Hash, error) {
 	return leaf.StateRoot.RulesRoot, CheckInclusion(r.Root.Proof, from.Size, r.Root.Index, from.Root, spec.LeafHash(r.Root.Bytes))
 }
 
-// state reads the records that are proved.
-func (r *Recovery) state(root spec.Hash) (*spec.Clock, map[string]*spec.OrgRecord, error) {
-	clock, orgs := new(spec.Clock), map[string]*spec.OrgRecord{}
+// recoveryState is what of the state at the checkpoint a recovery follows from.
+type recoveryState struct {
+	clock spec.Clock
+	orgs  map[string]*spec.OrgRecord
+}
+
+// state reads the records that are proved. None is left out or there twice.
+func (r *Recovery) state(root spec.Hash) (*recoveryState, error) {
+	st := &recoveryState{orgs: map[string]*spec.OrgRecord{}}
 	found := false
 	for i := range r.Records {
 		x := &r.Records[i]
-		if err := x.Proof.Check(RulesBits, spec.RulePlace(x.Key), spec.RuleLeaf(x.Key, x.Value), root); err != nil {
-			return nil, nil, err
+		if i > 0 && bytes.Compare(r.Records[i-1].Key, x.Key) >= 0 {
+			return nil, spec.Errorf(spec.CodeRecovery, "the records of a recovery stand in the order of their keys")
 		}
-		if string(x.Key) == string(spec.ClockKey) {
+		if err := x.Proof.Check(RulesBits, spec.RulePlace(x.Key), spec.RuleLeaf(x.Key, x.Value), root); err != nil {
+			return nil, err
+		}
+		if bytes.Equal(x.Key, spec.ClockKey) {
 			found = true
-			if err := spec.DecodeStored(x.Value, clock); err != nil {
-				return nil, nil, err
+			if err := spec.DecodeStored(x.Value, &st.clock); err != nil {
+				return nil, err
 			}
 			continue
 		}
 		o := new(spec.OrgRecord)
+		if len(x.Key) == 0 || x.Key[0] != spec.OrgPrefix[0] {
+			return nil, spec.Errorf(spec.CodeRecovery, "a record is not one of those that a recovery follows from")
+		}
 		if err := spec.DecodeStored(x.Value, o); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		if string(x.Key) != string(spec.OrgKey(o.Organisation.ID)) {
-			return nil, nil, spec.Errorf(spec.CodeRecovery, "a record is not one of those that a recovery follows from")
+		if !bytes.Equal(x.Key, spec.OrgKey(o.Organisation.ID)) {
+			return nil, spec.Errorf(spec.CodeRecovery, "a record is not one of those that a recovery follows from")
 		}
-		orgs[o.Organisation.ID] = o
+		st.orgs[o.Organisation.ID] = o
 	}
 	if !found {
-		return nil, nil, spec.Errorf(spec.CodeRecovery, "the consortium's clock is missing")
+		return nil, spec.Errorf(spec.CodeRecovery, "the consortium's clock is missing")
 	}
-	return clock, orgs, nil
+	return st, nil
 }
 
-// signers checks that enough members ask for this panel.
-func (r *Recovery) signers(from *Signed, to Checkpoint, clock *spec.Clock, orgs map[string]*spec.OrgRecord, of *spec.Panel) error {
-	var asked []string
+// asked checks that just as many members as decide ask for the same, in a row that
+// begins at the checkpoint, and returns it.
+func (r *Recovery) asked(from, to *Signed, st *recoveryState) (*spec.Recover, error) {
+	var by []string
 	var body *spec.Recover
 	for i := range r.Ops {
 		x := &r.Ops[i]
 		if x.Index != from.Size+uint64(i) {
-			return spec.Errorf(spec.CodeRecovery, "the operations of a recovery stand in a row")
+			return nil, spec.Errorf(spec.CodeRecovery, "the operations of a recovery stand in a row")
 		}
 		if err := CheckInclusion(x.Proof, to.Size, x.Index, to.Root, spec.LeafHash(x.Bytes)); err != nil {
-			return err
+			return nil, err
 		}
 		op, err := spec.ParseEnvelope(x.Bytes)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		b, ok := op.Body.(*spec.Recover)
-		if !ok || body != nil && b.Digest() != body.Digest() || slices.Contains(asked, op.Op.Org) {
-			return spec.Errorf(spec.CodeRecovery, "the members do not ask for the same")
+		if !ok || body != nil && b.Digest() != body.Digest() || slices.Contains(by, op.Op.Org) {
+			return nil, spec.Errorf(spec.CodeRecovery, "the members do not ask for the same")
 		}
-		if err := signedBy(op, orgs[op.Op.Org], from.Origin); err != nil {
-			return err
+		if err := st.signed(op, from.Origin); err != nil {
+			return nil, err
 		}
-		body, asked = b, append(asked, op.Op.Org)
+		body, by = b, append(by, op.Op.Org)
 	}
-	need := (spec.Fraction{Num: 2, Den: 3}).Of(int(min(clock.Members, maxRecoverers)))
+	need := spec.RecoveryQuorum(st.clock.Members)
 	switch {
-	case len(asked) != need:
-		return spec.Errorf(spec.CodeRecovery, "%d members ask for the recovery where %d decide", len(asked), need)
-	case body.Size != from.Size || body.Root != from.Root || body.Epoch != clock.Epoch+1:
-		return spec.Errorf(spec.CodeRecovery, "the members ask to go on from elsewhere")
+	case len(by) != need:
+		return nil, spec.Errorf(spec.CodeRecovery, "%d members ask for the recovery where %d decide", len(by), need)
+	case body.Size != from.Size || body.Root != from.Root || body.Epoch != st.clock.Epoch+1:
+		return nil, spec.Errorf(spec.CodeRecovery, "the members ask to go on from elsewhere")
 	}
-	seats := 0
-	for _, s := range of.Seats {
-		if o := orgs[s.Org]; o != nil && slices.Contains(body.Sequencers, s.Org) && o.Organisation.CosignKey == s.Key {
-			seats++
+	return body, nil
+}
+
+// seats checks that a panel is the one that was asked for, of members.
+func (st *recoveryState) seats(body *spec.Recover, of *spec.Panel) error {
+	for _, s := range body.Seats {
+		if o := st.orgs[s.Org]; o == nil || o.Organisation.Role != spec.RoleMember {
+			return spec.Errorf(spec.CodeRecovery, "a sequencer is a member")
 		}
 	}
-	if seats != len(body.Sequencers) || seats != len(of.Seats) || of.K != uint64(Quorum(seats)) {
+	if of.Number != st.clock.Panel+1 || !slices.Equal(of.Seats, body.Seats) || of.K != uint64(Quorum(len(body.Seats))) {
 		return spec.Errorf(spec.CodeRecovery, "the panel is not the one that was asked for")
 	}
 	return nil
 }
 
-// signedBy checks that a member signed an operation with a key in force.
-func signedBy(op *spec.Signed, who *spec.OrgRecord, origin string) error {
+// signed checks that a member signed an operation of the epoch in force, with a key
+// in force and as operations of a recovery are written.
+func (st *recoveryState) signed(op *spec.Signed, origin string) error {
+	who := st.orgs[op.Op.Org]
 	if who == nil || who.Organisation.Role != spec.RoleMember {
 		return spec.Errorf(spec.CodeRecovery, "only members decide on a recovery")
 	}
+	if op.Op.Seq != 0 || op.Op.MadeMS != 0 || op.Op.Epoch != st.clock.Epoch || !slices.Contains(st.clock.Schemas, op.Op.Version) {
+		return spec.Errorf(spec.CodeRecovery, "an operation of the recovery is not of this epoch, or has a number or a time")
+	}
 	for _, k := range who.OpKeys() {
-		if k.ID() == op.Op.Key && op.Verify(origin, k) {
+		if k.ID() == op.Op.Key {
+			if !op.Verify(origin, k) {
+				break
+			}
 			return nil
 		}
 	}
 	return spec.Errorf(spec.CodeSignature, "a signature in the recovery does not hold")
-}
-
-// textOf is the text of a note.
-func textOf(note []byte) []byte {
-	for i := 1; i < len(note); i++ {
-		if note[i-1] == '\n' && note[i] == '\n' {
-			return note[:i]
-		}
-	}
-	return nil
 }

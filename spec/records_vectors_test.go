@@ -33,7 +33,10 @@ func recordBook(t testing.TB) *vectorBook {
 	add("panel", "panel 3 from size 9 on: alpha with key 4", spec.PanelKey(3), value(&spec.PanelRecord{Size: 9, Panel: spec.Panel{
 		Tag: spec.TagPanel, Number: 3, K: 1, Seats: []spec.Seat{{Org: "alpha", Key: public(4)}},
 	}}))
-	add("recovery", "two members ask for 0700…; the next that counts stands at 11", spec.RecoveryKey, value(&spec.RecoveryRecord{Body: spec.Hash{7}, Next: 11, Orgs: []string{"alpha", "bravo"}}))
+	add("panel-recovered", "the same, by a recovery from size 4", spec.PanelKey(3), value(&spec.PanelRecord{Size: 9, From: 4, Panel: spec.Panel{
+		Tag: spec.TagPanel, Number: 3, K: 1, Seats: []spec.Seat{{Org: "alpha", Key: public(4)}},
+	}}))
+	add("recovery", "two members ask for 0700… from size 9", spec.RecoveryKey, value(&spec.RecoveryRecord{Body: spec.Hash{7}, Size: 9, Orgs: []string{"alpha", "bravo"}}))
 	terms := spec.DefaultTaxonomy().Terms[:1]
 	add("taxonomy", "version 2 with one term", spec.TaxonomyKey, value(&spec.Taxonomy{Version: 2, Terms: terms}))
 	add("allowed", "md5 of sixteen bytes a5 and of b6; not CBOR", spec.AllowedKey("md5"), append(bytes.Repeat([]byte{0xa5}, 16), bytes.Repeat([]byte{0xb6}, 16)...))

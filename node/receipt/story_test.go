@@ -113,7 +113,7 @@ func (h *story) handOff() {
 	if r.Panel.Number <= h.chain.Number() {
 		return
 	}
-	h.must(h.chain.Grow(&r.Panel, r.Size, r.Recovered))
+	h.must(h.chain.Grow(&r.Panel, r.Size, r.From))
 	leaf, err := spec.Encode(&r.Panel)
 	h.must(err)
 	l, err := tlog.NewLink(h.chain, h.store, leaf, h.signed(), nil)

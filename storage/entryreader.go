@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/storage/entries"
 )
 
 // An entryReader finds the entries that list a value: from memory, or where many
@@ -15,39 +16,50 @@ import (
 type entryReader struct {
 	d      *database
 	it     *pebble.Iterator // once one was read
-	listed []spec.LiveMeta  // of all values so far
-}
-
-// of fills in the entries that list a value.
-func (r *entryReader) of(n *nearHit) (err error) {
-	if n.known {
-		return nil
-	}
-	before := len(r.listed)
-	if r.listed, n.known = r.d.entries.Of(n.key, r.listed); n.known {
-		n.listed = r.listed[before:len(r.listed):len(r.listed)]
-		return nil
-	}
-	return r.read(n, spec.Signal{Type: n.typ.Name, Value: n.value}.Key())
+	listed []spec.LiveMeta  // the last
 }
 
 // readAhead is how many values are on their way from memory at once.
 const readAhead = 16
 
-// ahead asks for what is in memory of values that of will be asked for. It is called
-// with groups of readAhead.
-func (r *entryReader) ahead(hits []nearHit) {
-	for i := range hits {
-		hits[i].key = r.d.entries.Key(hits[i].typ.Name, hits[i].value)
-		r.d.entries.Ahead(hits[i].key)
+// each calls yield with the entries that list each value, until it returns false. The
+// list holds until yield returns.
+func (r *entryReader) each(hits []nearHit, yield func(n *nearHit, listed []spec.LiveMeta) bool) error {
+	var keys [readAhead]entries.Key
+	t := r.d.entries
+	for len(hits) > 0 {
+		group := hits[:min(readAhead, len(hits))]
+		for i := range group {
+			keys[i] = t.Key(group[i].group.typ.Name, group[i].value)
+			t.Ahead(keys[i])
+		}
+		for i := range group {
+			t.AheadRow(keys[i])
+		}
+		for i := range group {
+			if err := r.of(&group[i], keys[i]); err != nil {
+				return err
+			}
+			if !yield(&group[i], r.listed) {
+				return nil
+			}
+		}
+		hits = hits[len(group):]
 	}
-	for i := range hits {
-		r.d.entries.AheadRow(hits[i].key)
-	}
+	return nil
 }
 
-// read fills in the entries that list a value from the records under its key.
-func (r *entryReader) read(n *nearHit, k spec.Hash) error {
+// of makes listed the entries that list a value.
+func (r *entryReader) of(n *nearHit, key entries.Key) (err error) {
+	var known bool
+	if r.listed, known = r.d.entries.Of(key, r.listed[:0]); known {
+		return nil
+	}
+	return r.read(spec.Signal{Type: n.group.typ.Name, Value: n.value}.Key())
+}
+
+// read makes listed the entries of the records under a key.
+func (r *entryReader) read(k spec.Hash) error {
 	if err := r.open(); err != nil {
 		return err
 	}
@@ -61,9 +73,8 @@ func (r *entryReader) read(n *nearHit, k spec.Hash) error {
 		if !ok {
 			return spec.Errorf(spec.CodeCorrupt, "what a live signal says of its entry cannot be decoded")
 		}
-		n.listed = append(n.listed, m)
+		r.listed = append(r.listed, m)
 	}
-	n.known = r.it.Error() == nil
 	return r.it.Error()
 }
 

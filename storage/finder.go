@@ -21,9 +21,9 @@ type finder interface {
 	add(value []byte) error
 	remove(value []byte)
 	// searchAll calls fn for value i with each value found and its distance, and
-	// cut where there may be more. What was found is not changed
-	// afterwards.
-	searchAll(values [][]byte, fn func(i int, found []byte, distance int), cut func(i int))
+	// cut where there may be more. What was found is not changed afterwards, as
+	// long as what lies in room is not: searchAll may append to it and returns it.
+	searchAll(values [][]byte, room []nearby.Match, fn func(i int, found []byte, distance int), cut func(i int)) []nearby.Match
 	// load returns a way to add many values, which ends with finish.
 	load(hint int) (add func(value []byte) error, finish func() error)
 }
@@ -55,7 +55,7 @@ type hamming struct {
 func (h *hamming) add(v []byte) error { return h.index.Add((*[32]byte)(v), 0) }
 func (h *hamming) remove(v []byte)    { h.index.Remove((*[32]byte)(v), 0) }
 
-func (h *hamming) searchAll(values [][]byte, fn func(int, []byte, int), cut func(int)) {
+func (h *hamming) searchAll(values [][]byte, room []nearby.Match, fn func(int, []byte, int), cut func(int)) []nearby.Match {
 	answer := func(i int, matches []nearby.Match, truncated bool) {
 		for k := range matches {
 			fn(i, matches[k].Hash[:], matches[k].Distance)
@@ -65,9 +65,9 @@ func (h *hamming) searchAll(values [][]byte, fn func(int, []byte, int), cut func
 		}
 	}
 	if len(values) == 1 {
-		matches, truncated := h.index.Search((*[32]byte)(values[0]), h.radius, nil)
-		answer(0, matches, truncated)
-		return
+		matches, truncated := h.index.Search((*[32]byte)(values[0]), h.radius, room)
+		answer(0, matches[len(room):], truncated)
+		return matches
 	}
 	rows := make([][32]byte, len(values))
 	for i, v := range values {
@@ -79,6 +79,7 @@ func (h *hamming) searchAll(values [][]byte, fn func(int, []byte, int), cut func
 		matches, truncated := results.Of(i)
 		answer(i, matches, truncated)
 	}
+	return room
 }
 
 func (h *hamming) load(hint int) (func([]byte) error, func() error) {
@@ -95,7 +96,7 @@ type texts struct {
 func (x *texts) add(v []byte) error { return x.index.Add((*tlsh.Hash)(v), 0) }
 func (x *texts) remove(v []byte)    { x.index.Remove((*tlsh.Hash)(v), 0) }
 
-func (x *texts) searchAll(values [][]byte, fn func(int, []byte, int), cut func(int)) {
+func (x *texts) searchAll(values [][]byte, room []nearby.Match, fn func(int, []byte, int), cut func(int)) []nearby.Match {
 	for i, v := range values {
 		matches, truncated := x.index.Search((*tlsh.Hash)(v), x.distance, nil)
 		for k := range matches {
@@ -105,6 +106,7 @@ func (x *texts) searchAll(values [][]byte, fn func(int, []byte, int), cut func(i
 			cut(i)
 		}
 	}
+	return room
 }
 
 func (x *texts) load(int) (func([]byte) error, func() error) {
@@ -148,7 +150,7 @@ func (s *sounds) remove(v []byte) {
 	}
 }
 
-func (s *sounds) searchAll(values [][]byte, fn func(int, []byte, int), _ func(int)) {
+func (s *sounds) searchAll(values [][]byte, room []nearby.Match, fn func(int, []byte, int), _ func(int)) []nearby.Match {
 	s.mu.RLock()
 	list := s.list // never changed in place
 	s.mu.RUnlock()
@@ -163,6 +165,7 @@ func (s *sounds) searchAll(values [][]byte, fn func(int, []byte, int), _ func(in
 			}
 		}
 	}
+	return room
 }
 
 func (s *sounds) load(int) (func([]byte) error, func() error) {

@@ -6,9 +6,10 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"sync"
 
 	"github.com/tocsin-db/tocsin/spec"
-	"github.com/tocsin-db/tocsin/storage/entries"
+	"github.com/tocsin-db/tocsin/storage/nearby"
 )
 
 // A Hit is one entry that a signal found.
@@ -52,8 +53,8 @@ func (s *Store) LookupAll(queries [][]spec.Signal) (found []Found, err error) {
 		}
 	}
 	err = s.read(func(d *database) error {
-		l := &lookup{d: d, queries: make([]query, len(queries)), entries: entryReader{d: d}}
-		defer l.entries.close()
+		l := beginLookup(d, len(queries))
+		defer l.end()
 		l.search(queries)
 		found = make([]Found, len(queries))
 		for i := range l.queries {
@@ -70,11 +71,44 @@ func (s *Store) LookupAll(queries [][]spec.Signal) (found []Found, err error) {
 // those of one video.
 const typeFrame = "vpdq"
 
-// A lookup is a call under way.
+// A lookup is a call under way. Its memory is used again by the next.
 type lookup struct {
 	d       *database
 	queries []query
+	matches []nearby.Match // that the hits are of
 	entries entryReader
+}
+
+var lookups = sync.Pool{New: func() any { return new(lookup) }}
+
+// Bounds of the memory that a lookup leaves to the next.
+const (
+	keptQueries = 16
+	keptMatches = 1 << 13
+)
+
+func beginLookup(d *database, n int) *lookup {
+	l := lookups.Get().(*lookup)
+	l.d, l.entries.d = d, d
+	l.queries = slices.Grow(l.queries[:0], n)[:n]
+	return l
+}
+
+func (l *lookup) end() {
+	l.entries.close()
+	if len(l.queries) > keptQueries || cap(l.matches) > keptMatches {
+		return
+	}
+	for i := range l.queries {
+		q := &l.queries[i]
+		clear(q.near)
+		clear(q.frames)
+		*q = query{near: q.near[:0], frames: q.frames[:0]}
+	}
+	l.d, l.matches = nil, l.matches[:0]
+	clear(l.entries.listed)
+	l.entries = entryReader{listed: l.entries.listed[:0]}
+	lookups.Put(l)
 }
 
 // A query is what one query found so far.
@@ -89,14 +123,10 @@ type query struct {
 
 // A nearHit is a listed value near one that was asked for.
 type nearHit struct {
-	typ       *spec.SignalType
-	value     []byte
-	distance  int
-	signal    int // of the query
-	key       entries.Key
-	known     bool
-	listed    []spec.LiveMeta // the entries that list it, once known
-	threshold int
+	group    *signalGroup
+	value    []byte
+	distance int32
+	signal   int32 // of the query
 }
 
 // search asks the indexes for what is near the signals and equal to them.
@@ -182,7 +212,7 @@ func (g *signalGroup) search(l *lookup, exact []bool) {
 			l.queries[at.query].asked++
 		}
 	}
-	g.finder.searchAll(g.values, func(i int, found []byte, distance int) {
+	l.matches = g.finder.searchAll(g.values, l.matches, func(i int, found []byte, distance int) {
 		exact[i] = exact[i] || distance == 0 && bytes.Equal(found, g.values[i])
 		g.take(l, i, found, distance)
 	}, func(i int) { l.queries[g.at[i].query].truncated = true })
@@ -191,7 +221,7 @@ func (g *signalGroup) search(l *lookup, exact []bool) {
 // take notes what was found of value i.
 func (g *signalGroup) take(l *lookup, i int, found []byte, distance int) {
 	q := &l.queries[g.at[i].query]
-	n := nearHit{typ: &g.typ, value: found, distance: distance, signal: g.at[i].signal, threshold: g.typ.Threshold}
+	n := nearHit{group: g, value: found, distance: int32(distance), signal: int32(g.at[i].signal)}
 	if g.typ.Name == typeFrame {
 		q.frames = append(q.frames, n)
 	} else {
@@ -199,31 +229,34 @@ func (g *signalGroup) take(l *lookup, i int, found []byte, distance int) {
 	}
 }
 
-// resolve reads the entries of what a query found, nearest first, until the answer
-// is full.
+// resolve says what is known of the entries of what a query found, nearest first,
+// until the answer is full.
 func (l *lookup) resolve(q *query) (Found, error) {
-	for i := range q.near {
+	if most := min(len(q.near), maxHits); most > 0 {
+		q.hits = make([]Hit, 0, most)
+	}
+	err := l.entries.each(q.near, func(n *nearHit, listed []spec.LiveMeta) bool {
 		if len(q.hits) >= maxHits {
 			q.truncated = true
-			break
+			return false
 		}
-		if i%readAhead == 0 {
-			l.entries.ahead(q.near[i:min(i+readAhead, len(q.near))])
-		}
-		n := &q.near[i]
-		if err := l.entries.of(n); err != nil {
-			return Found{}, err
-		}
-		for _, m := range n.listed {
-			if !q.hit(&m.Entry) { // by something nearer, or as near
-				q.hits = append(q.hits, Hit{Type: n.typ.Name, Distance: n.distance, Threshold: n.threshold, Entry: m})
+		for i := range listed {
+			if m := &listed[i]; !q.hit(&m.Entry) { // by something nearer, or as near
+				q.hits = append(q.hits, Hit{Type: n.group.typ.Name, Distance: int(n.distance), Threshold: n.group.typ.Threshold, Entry: *m})
 			}
 		}
+		return true
+	})
+	if err != nil {
+		return Found{}, err
+	}
+	if len(q.frames) == 0 {
+		return q.answer(), nil
 	}
 	if err := l.video(q); err != nil {
 		return Found{}, err
 	}
-	return q.answer(), nil
+	return q.answerAll(), nil
 }
 
 // fewHits are compared with faster than a map is asked.
@@ -250,28 +283,26 @@ func (q *query) hit(entry *spec.Hash) bool {
 func (l *lookup) video(q *query) error {
 	type seen struct {
 		meta   spec.LiveMeta
-		frames int // of the query, with a listed one near
-		last   int // the last frame counted
+		frames int   // of the query, with a listed one near
+		last   int32 // the last frame counted
 	}
 	found := map[spec.Hash]*seen{}
-	for i := range q.frames {
-		if i%readAhead == 0 {
-			l.entries.ahead(q.frames[i:min(i+readAhead, len(q.frames))])
-		}
-		n := &q.frames[i]
-		if err := l.entries.of(n); err != nil {
-			return err
-		}
-		for _, m := range n.listed {
+	err := l.entries.each(q.frames, func(n *nearHit, listed []spec.LiveMeta) bool {
+		for i := range listed {
+			m := &listed[i]
 			s := found[m.Entry]
 			if s == nil {
-				s = &seen{meta: m, last: -1}
+				s = &seen{meta: *m, last: -1}
 				found[m.Entry] = s
 			}
 			if s.last != n.signal {
 				s.frames, s.last = s.frames+1, n.signal
 			}
 		}
+		return true
+	})
+	if err != nil {
+		return err
 	}
 	for _, s := range found {
 		missing := (100*(q.asked-s.frames) + q.asked - 1) / q.asked // rounded up: 79.1 per cent found is not 80
@@ -282,8 +313,22 @@ func (l *lookup) video(q *query) error {
 	return nil
 }
 
-// answer keeps the nearest hit of each entry.
+// answer orders hits of which each is of another entry.
 func (q *query) answer() Found {
+	byDistance := func(a, b Hit) int {
+		return cmp.Or(cmp.Compare(a.Distance, b.Distance), bytes.Compare(a.Entry.Entry[:], b.Entry.Entry[:]))
+	}
+	if !slices.IsSortedFunc(q.hits, byDistance) {
+		slices.SortFunc(q.hits, byDistance)
+	}
+	if len(q.hits) > maxHits {
+		return Found{q.hits[:maxHits], true}
+	}
+	return Found{q.hits, q.truncated}
+}
+
+// answerAll keeps the nearest hit of each entry.
+func (q *query) answerAll() Found {
 	slices.SortStableFunc(q.hits, func(a, b Hit) int {
 		return cmp.Or(bytes.Compare(a.Entry.Entry[:], b.Entry.Entry[:]), cmp.Compare(a.Distance, b.Distance))
 	})

@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -79,15 +80,15 @@ type caller struct {
 
 type callerKey struct{}
 
-// withCaller marks the connections of a door with who called. It is an
+// withCaller marks the connections of a door with who called, and with the logger. It is an
 // http.Server's ConnContext.
-func withCaller(d door) func(context.Context, net.Conn) context.Context {
+func withCaller(d door, log *slog.Logger) func(context.Context, net.Conn) context.Context {
 	return func(ctx context.Context, c net.Conn) context.Context {
 		who := caller{door: d}
 		if u, ok := c.(*net.UnixConn); ok {
 			who.uid, who.known = peerUID(u)
 		}
-		return context.WithValue(ctx, callerKey{}, who)
+		return context.WithValue(context.WithValue(ctx, loggerKey{}, log), callerKey{}, who)
 	}
 }
 
@@ -96,10 +97,12 @@ func callerOf(ctx context.Context) caller {
 	return c
 }
 
+var ownUID = os.Getuid()
+
 // admit decides whether a caller may use a route.
 func admit(who caller, r route) error {
 	switch {
-	case who.door == socketDoor && (!who.known || who.uid != os.Getuid() && who.uid != 0):
+	case who.door == socketDoor && (!who.known || who.uid != ownUID && who.uid != 0):
 		return spec.Errorf(spec.CodeDenied, "the socket serves processes of the node's own user and of root")
 	case who.door&r.doors == 0:
 		return spec.Errorf(spec.CodeDenied, "this route is served on the node's unix socket alone")

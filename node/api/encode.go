@@ -35,8 +35,8 @@ func (a *matchAnswer) VisitMatchResponse(w http.ResponseWriter) error {
 	defer keepBuffer(buf)
 	b := append(appendAnswer((*buf)[:0], &a.MatchAnswer), '\n')
 	*buf = b
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	h := w.Header()
+	h["Content-Type"], h["Content-Length"] = jsonKind, []string{strconv.Itoa(len(b))}
 	w.WriteHeader(http.StatusOK)
 	_, err := w.Write(b)
 	return err

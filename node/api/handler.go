@@ -35,19 +35,26 @@ func loggerOf(ctx context.Context) *slog.Logger {
 func identify(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, began := rand.Text()[:12], time.Now()
-		w.Header().Set(requestIDHeader, id)
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		r = r.WithContext(context.WithValue(r.Context(), loggerKey{}, log))
+		h := w.Header()
+		h[requestIDHeader], h["Cache-Control"], h["X-Content-Type-Options"] = []string{id}, noStore, noSniff
+		if r.Context().Value(loggerKey{}) == nil { // the doors' connections have it
+			r = r.WithContext(context.WithValue(r.Context(), loggerKey{}, log))
+		}
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			rec.recovered(r, recover())
+			if !log.Enabled(r.Context(), slog.LevelDebug) {
+				return
+			}
 			log.LogAttrs(r.Context(), slog.LevelDebug, "request",
 				slog.String("request", id), slog.String("route", r.Pattern), slog.Int("status", rec.status), slog.Duration("took", time.Since(began)))
 		}()
 		next.ServeHTTP(rec, r)
 	})
 }
+
+// Values of headers that answers share. They are written, never changed.
+var noStore, noSniff, jsonKind = []string{"no-store"}, []string{"nosniff"}, []string{"application/json"}
 
 // A recorder remembers the status.
 type recorder struct {

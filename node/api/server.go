@@ -118,7 +118,7 @@ func (s *Server) serve(l net.Listener, d door, h http.Handler) {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ConnContext:       withCaller(d),
+		ConnContext:       withCaller(d, s.cfg.Logger),
 		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	s.servers = append(s.servers, srv)

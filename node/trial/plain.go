@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/tocsin-db/tocsin/node/api"
@@ -25,6 +26,7 @@ type plain struct {
 	conn net.Conn
 	r    *bufio.Reader
 	body bytes.Buffer
+	left int // of the last answer, in r
 }
 
 func dialPlain(dir string) (*plain, error) {
@@ -32,7 +34,7 @@ func dialPlain(dir string) (*plain, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &plain{conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}, nil
+	return &plain{conn: conn, r: bufio.NewReaderSize(conn, 256<<10)}, nil
 }
 
 func (c *plain) close() { c.conn.Close() }
@@ -41,6 +43,9 @@ func (c *plain) close() { c.conn.Close() }
 func (c *plain) ask(request []byte) ([]byte, error) {
 	if _, err := c.conn.Write(request); err != nil {
 		return nil, err
+	}
+	if body := c.whole(); body != nil {
+		return body, nil
 	}
 	resp, err := http.ReadResponse(c.r, nil)
 	if err != nil {
@@ -54,6 +59,35 @@ func (c *plain) ask(request []byte) ([]byte, error) {
 		return nil, fmt.Errorf("status %d: %s", resp.StatusCode, c.body.Bytes())
 	}
 	return c.body.Bytes(), nil
+}
+
+// whole returns the body of an answer that says OK and its length and came in one
+// piece, or nil: then nothing was read.
+func (c *plain) whole() []byte {
+	if c.left > 0 {
+		_, _ = c.r.Discard(c.left) // it is in the buffer
+		c.left = 0
+	}
+	if _, err := c.r.Peek(1); err != nil {
+		return nil
+	}
+	b, _ := c.r.Peek(c.r.Buffered())
+	end := bytes.Index(b, []byte("\r\n\r\n"))
+	if end < 0 || !bytes.HasPrefix(b, []byte("HTTP/1.1 200 ")) {
+		return nil
+	}
+	const field = "\r\nContent-Length: "
+	at := bytes.Index(b[:end], []byte(field))
+	if at < 0 {
+		return nil
+	}
+	number, _, _ := bytes.Cut(b[at+len(field):end+2], []byte("\r\n"))
+	n, err := strconv.Atoi(string(number))
+	if err != nil || n <= 0 || len(b) < end+4+n {
+		return nil
+	}
+	c.left = end + 4 + n
+	return b[end+4 : c.left]
 }
 
 func plainRequest(path, kind string, body []byte) []byte {

@@ -19,59 +19,61 @@ const (
 )
 
 // An Opened signal is what a blinded commitment hides: [salt, item, type, value,
-// quality]. Who may not see the value has [k, c] instead, and once erased only the
-// commitment c is left.
+// quality]. Who may not see the value has [salt, item, k, quality] instead, which
+// opens the commitment as well, and once erased only the commitment is left.
 type Opened struct {
 	Salt    [SaltSize]byte
 	Item    int
-	Signal  Signal
-	Keyed   bool // k and c are there, and no value
+	Signal  Signal // of one that is keyed the quality alone
+	Keyed   bool   // k stands in the place of type and value
+	Key     Hash   // k, set when Keyed
 	Erased  bool
-	Key     Hash // k, set when Keyed
-	Blinded Hash // c, set when Keyed or Erased
+	Blinded Hash // set when Erased
 }
 
 // Hidden reports whether the value is not there.
 func (o *Opened) Hidden() bool { return o.Keyed || o.Erased }
 
-// SignalKey is k: that of the signal, or the one that came in its place. It is zero
-// once erased. Nothing but the root of the live signals says that a k belongs to
-// its c.
+// SignalKey is k, or zero once erased.
 func (o *Opened) SignalKey() Hash {
 	switch {
-	case o.Keyed:
-		return o.Key
 	case o.Erased:
 		return Hash{}
+	case o.Keyed:
+		return o.Key
 	}
 	return o.Signal.Key()
 }
 
-// Commitment is c = SHA-256(CBOR["tocsin.signal.v1", salt, item, type, value, quality]).
-func (o Opened) Commitment() Hash {
+// withKey returns the signal with its key in the place of type and value.
+func (o *Opened) withKey() Opened {
 	if o.Hidden() {
-		return o.Blinded
+		return *o
 	}
-	b := make([]byte, 0, 128)
-	b = appendText(appendHead(b, majorArray, 6), "tocsin.signal.v1")
-	return sha256.Sum256(o.appendFields(b))
+	return Opened{Salt: o.Salt, Item: o.Item, Keyed: true, Key: o.Signal.Key(), Signal: Signal{Quality: o.Signal.Quality}}
 }
 
-// appendFields appends salt, item, type, value and quality.
-func (o *Opened) appendFields(b []byte) []byte {
-	b = appendUint(appendBytes(b, o.Salt[:]), uint64(o.Item))
-	b = appendBytes(appendText(b, o.Signal.Type), o.Signal.Value)
-	return appendUint(b, uint64(o.Signal.Quality))
+// Commitment is c = SHA-256(CBOR["tocsin.signal.v1", salt, item, k, quality]).
+func (o Opened) Commitment() Hash {
+	if o.Erased {
+		return o.Blinded
+	}
+	k := o.SignalKey()
+	return sha256.Sum256(AppendCommitment(make([]byte, 0, 96), o.Salt[:], uint64(o.Item), k[:], uint64(o.Signal.Quality)))
 }
 
 func (o *Opened) append(b []byte) []byte {
-	if o.Erased {
+	switch {
+	case o.Erased:
 		return appendBytes(b, o.Blinded[:])
+	case o.Keyed:
+		b = appendUint(appendBytes(appendHead(b, majorArray, 4), o.Salt[:]), uint64(o.Item))
+		b = appendBytes(b, o.Key[:])
+	default:
+		b = appendUint(appendBytes(appendHead(b, majorArray, 5), o.Salt[:]), uint64(o.Item))
+		b = appendBytes(appendText(b, o.Signal.Type), o.Signal.Value)
 	}
-	if o.Keyed {
-		return appendBytes(appendBytes(appendHead(b, majorArray, 2), o.Key[:]), o.Blinded[:])
-	}
-	return o.appendFields(appendHead(b, majorArray, 5))
+	return appendUint(b, uint64(o.Signal.Quality))
 }
 
 func (o *Opened) read(r *quickReader) {
@@ -83,19 +85,20 @@ func (o *Opened) read(r *quickReader) {
 		return
 	}
 	n := r.array()
-	if n == 2 {
-		k, c := r.bytes(), r.bytes()
-		r.bad = r.bad || len(k) != len(o.Key) || len(c) != len(o.Blinded)
-		o.Keyed = true
+	salt, item := r.bytes(), r.uint()
+	if o.Keyed = n == 4; o.Keyed {
+		k := r.bytes()
+		r.bad = r.bad || len(k) != len(o.Key)
 		copy(o.Key[:], k)
-		copy(o.Blinded[:], c)
-		return
+	} else {
+		typ, value := r.text(), r.bytes()
+		r.bad = r.bad || n != 5 || !utf8.ValidString(typ)
+		o.Signal = Signal{Type: typ, Value: bytes.Clone(value)}
 	}
-	salt, item, typ, value, quality := r.bytes(), r.uint(), r.text(), r.bytes(), r.uint()
-	r.bad = r.bad || n != 5 || len(salt) != SaltSize || item >= MaxItems || quality > 100 || !utf8.ValidString(typ)
+	quality := r.uint()
+	r.bad = r.bad || len(salt) != SaltSize || item >= MaxItems || quality > 100
 	copy(o.Salt[:], salt)
-	o.Item = int(item)
-	o.Signal = Signal{Type: typ, Value: bytes.Clone(value), Quality: int(quality)}
+	o.Item, o.Signal.Quality = int(item), int(quality)
 }
 
 // A Text is free text with its salt. The log holds its hash alone.
@@ -146,16 +149,34 @@ func (o *Opening) Root() Hash {
 }
 
 // Keys returns the opening as the digest tier has it: of each signal that was not
-// erased its key and commitment, and no text.
+// erased k in the place of type and value, and no text.
 func (o *Opening) Keys() *Opening {
 	out := &Opening{Signals: make([]Opened, len(o.Signals))}
 	for i := range o.Signals {
-		s := &o.Signals[i]
-		if out.Signals[i] = *s; !s.Hidden() {
-			out.Signals[i] = Opened{Keyed: true, Key: s.Signal.Key(), Blinded: s.Commitment()}
-		}
+		out.Signals[i] = o.Signals[i].withKey()
 	}
 	return out
+}
+
+// Tier is the tier whose openings are like this one, or "" where all is erased: of
+// one tier and the other at once there is none, and it is refused with MALFORMED.
+func (o *Opening) Tier() (string, error) {
+	tier := ""
+	for i := range o.Signals {
+		s := &o.Signals[i]
+		is := TierFull
+		if s.Keyed {
+			is = TierDigest
+		}
+		switch {
+		case s.Erased:
+		case tier == "":
+			tier = is
+		case tier != is:
+			return "", Errorf(CodeMalformed, "an opening has all its values, or keys in the place of all")
+		}
+	}
+	return tier, nil
 }
 
 // Encode returns the canonical bytes.

@@ -146,6 +146,9 @@ func (p *Proposal) Matches(o *Opening, hidden bool) error {
 	if len(o.Signals) != p.Signals() {
 		return Errorf(CodeMismatch, "the opening has %d signals where the proposal has %d", len(o.Signals), p.Signals())
 	}
+	if _, err := o.Tier(); err != nil {
+		return err
+	}
 	if o.Root() != p.Root {
 		return Errorf(CodeMismatch, "the opening does not hash to the proposal's root")
 	}
@@ -173,6 +176,9 @@ func (i *Item) matches(number int, signals []Opened, hidden bool) error {
 			if o.Hidden() {
 				if !hidden {
 					return Errorf(CodeMismatch, "a new proposal opens every signal")
+				}
+				if o.Keyed && o.Item != number {
+					return Errorf(CodeMismatch, "signal %d of item %d is of another item", n-1, number)
 				}
 				continue
 			}

@@ -29,7 +29,7 @@ func general(o *Opening) generalOpening {
 		if s.Erased {
 			g.Signals = append(g.Signals, s.Blinded)
 		} else if s.Keyed {
-			g.Signals = append(g.Signals, [2]Hash{s.Key, s.Blinded})
+			g.Signals = append(g.Signals, []any{s.Salt, s.Item, s.Key, s.Signal.Quality})
 		} else {
 			g.Signals = append(g.Signals, generalOpened{
 				Salt: s.Salt, Item: uint64(s.Item), Type: s.Signal.Type, Value: s.Signal.Value, Quality: uint64(s.Signal.Quality),
@@ -46,7 +46,7 @@ func sampleOpening() *Opening {
 			Salt: [16]byte{byte(i)}, Item: i * 8, Signal: Signal{Type: "pdq", Value: bytes.Repeat([]byte{byte(i)}, 1+i*20), Quality: i * 3},
 		})
 	}
-	o.Signals = append(o.Signals, Opened{Erased: true, Blinded: Hash{1, 2}}, Opened{Keyed: true, Key: Hash{3}, Blinded: Hash{4, 5}})
+	o.Signals = append(o.Signals, Opened{Erased: true, Blinded: Hash{1, 2}}, Opened{Keyed: true, Salt: [16]byte{4}, Item: 5, Key: Hash{3}, Signal: Signal{Quality: 6}})
 	return o
 }
 
@@ -68,7 +68,7 @@ func TestOpeningIsWrittenAsTheGeneralCodecWritesIt(t *testing.T) {
 		t.Fatalf("an opening does not come back as it was: %v", err)
 	}
 	for _, s := range o.Signals[:30] {
-		if s.Commitment() != hashOf("tocsin.signal.v1", s.Salt, s.Item, s.Signal.Type, s.Signal.Value, s.Signal.Quality) {
+		if s.Commitment() != hashOf("tocsin.signal.v1", s.Salt, s.Item, s.SignalKey(), s.Signal.Quality) {
 			t.Fatal("the commitment differs from the general codec's")
 		}
 		if s.Signal.Key() != hashOf("tocsin.k.v1", s.Signal.Type, s.Signal.Value) {

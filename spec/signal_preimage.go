@@ -10,9 +10,8 @@ func AppendSignalKey(b []byte, typ, value []byte) []byte {
 }
 
 // AppendCommitment appends what Opened.Commitment hashes.
-func AppendCommitment(b, salt []byte, item uint64, typ, value []byte, quality uint64) []byte {
-	b = appendText(appendHead(b, majorArray, 6), "tocsin.signal.v1")
+func AppendCommitment(b, salt []byte, item uint64, k []byte, quality uint64) []byte {
+	b = appendText(appendHead(b, majorArray, 5), "tocsin.signal.v1")
 	b = appendUint(appendBytes(b, salt), item)
-	b = append(appendHead(b, majorText, uint64(len(typ))), typ...)
-	return appendUint(appendBytes(b, value), quality)
+	return appendUint(appendBytes(b, k), quality)
 }

@@ -17,9 +17,11 @@ func TestPreimagesOfSignals(t *testing.T) {
 			t.Errorf("the key of a value of type %s differs", s.Type)
 		}
 		o := Opened{Salt: [SaltSize]byte{1, 2}, Item: 200 * i, Signal: s}
-		got := sha256.Sum256(AppendCommitment(nil, o.Salt[:], uint64(o.Item), []byte(s.Type), s.Value, uint64(s.Quality)))
-		if Hash(got) != o.Commitment() {
+		got := sha256.Sum256(AppendCommitment(nil, o.Salt[:], uint64(o.Item), hashBytes(s.Key()), uint64(s.Quality)))
+		if Hash(got) != o.Commitment() || o.withKey().Commitment() != o.Commitment() {
 			t.Errorf("the commitment of a value of type %s differs", s.Type)
 		}
 	}
 }
+
+func hashBytes(h Hash) []byte { return h[:] }

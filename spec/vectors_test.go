@@ -61,7 +61,7 @@ func book(t testing.TB) *vectorBook {
 	if o, err := opening().Keys().Encode(); err != nil {
 		t.Fatal(err)
 	} else {
-		b.add("opening-keys", "opening", "the same as the digest tier has it: k and c of each signal, no text", o)
+		b.add("opening-keys", "opening", "the same as the digest tier has it: k in the place of type and value, no text", o)
 	}
 	addDigests(b, t)
 	addLeaves(b, t)

@@ -99,7 +99,11 @@ func checkChunk(index uint32, data []byte, root spec.Hash) ([]chunkLeaf, error) 
 		l := &leaves[i]
 		b = spec.AppendSignalKey(b[:0], l.Type, l.Value)
 		q.Add((*[32]byte)(&l.k), b)
-		b = spec.AppendCommitment(b[:0], l.Salt, l.Item, l.Type, l.Value, l.Quality)
+	}
+	q.Flush()
+	for i := range leaves {
+		l := &leaves[i]
+		b = spec.AppendCommitment(b[:0], l.Salt, l.Item, l.k[:], l.Quality)
 		q.Add((*[32]byte)(&l.c), b)
 	}
 	q.Flush()

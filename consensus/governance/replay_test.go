@@ -109,7 +109,7 @@ func TestReplayWithOpeningsLater(t *testing.T) {
 }
 
 // TestReplayWithKeys is a reader's of the digest tier: it has the live root of those
-// who hold the values, and of none other with a key that is wrong.
+// who hold the values, and takes no key that is not the committed one.
 func TestReplayWithKeys(t *testing.T) {
 	c := eventful(t)
 	keys := func(g [][]byte) map[spec.Hash]*spec.Opening {
@@ -131,22 +131,18 @@ func TestReplayWithKeys(t *testing.T) {
 	}
 
 	c = trio(t)
-	id := c.listed("one")
-	all := groups(c.ledger.log)
-	last := all[len(all)-1]
-	wrong := c.openings(c.ledger.log)
-	for id, o := range wrong {
-		wrong[id] = o.Keys()
-		wrong[id].Signals[0].Key[0]++
-	}
-	m = fresh(t, c)
-	for _, g := range all[:len(all)-1] {
-		if err := governance.Replay(m, g, nil); err != nil {
-			t.Fatal(err)
+	id := c.propose("alpha", "one two")
+	g := groups(c.ledger.log)[0]
+	held := c.ledger.openings[id]
+	wrong := held.Keys()
+	wrong.Signals[0].Key[0]++
+	mixed := held.Keys()
+	mixed.Signals[1] = held.Signals[1]
+	for want, o := range map[spec.Code]*spec.Opening{spec.CodeMismatch: wrong, spec.CodeMalformed: mixed} {
+		m := fresh(t, c)
+		if err := governance.Replay(m, g, map[spec.Hash]*spec.Opening{id: o}); spec.CodeOf(err) != want {
+			t.Errorf("%v, want %v", err, want)
 		}
-	}
-	if err := governance.Replay(m, last, wrong); spec.CodeOf(err) != spec.CodeReplica {
-		t.Fatalf("a wrong key of entry %v: %v, want %v", id, err, spec.CodeReplica)
 	}
 }
 

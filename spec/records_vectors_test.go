@@ -65,10 +65,10 @@ func addOrganisations(b *vectorBook, t testing.TB) {
 		b.add(name, "record", note, encode(t, []any{key, encode(t, v)}))
 	}
 	alpha := organisation(1, "alpha", spec.RoleMember, "FR")
-	bravo := spec.OrgRecord{Organisation: organisation(2, "bravo", spec.RoleMember, "GB"), Since: 4}
+	bravo := spec.OrgRecord{Organisation: organisation(2, "bravo", spec.RoleMember, "GB"), Since: 4, Tier: spec.TierFull}
 	id := spec.Hash{1, 2}
 	add("org", "alpha, a founder, with key 40 as a further op key and key 41 revoked", spec.OrgKey("alpha"), &spec.OrgRecord{
-		Organisation: alpha, More: []spec.PublicKey{public(40)}, Revoked: []spec.PublicKey{public(41)},
+		Organisation: alpha, Tier: spec.TierFull, More: []spec.PublicKey{public(40)}, Revoked: []spec.PublicKey{public(41)},
 	})
 	add("former", "bravo, expelled at index 20", spec.FormerKey("bravo"), &spec.FormerRecord{Enrolled: bravo, Until: 20, Action: spec.ActionExpel})
 	add("seq", "of alpha's key 3: 7 is taken, none else", spec.SeqKey("alpha", public(3).ID()), &spec.SeqRecord{Highest: 7, Taken: [spec.Window / 8]byte{1 << 7}})

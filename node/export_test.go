@@ -28,10 +28,6 @@ func (n *Node) ProposeUnchecked(ctx context.Context, sub spec.Submission) (spec.
 // FreshnessOf is what answers say of the log that they rest on.
 var FreshnessOf = freshnessOf
 
-// CosignAfterwards has a node that does not sequence cosign what is final, whatever
-// its organisation's role.
-func (n *Node) CosignAfterwards(first bool) error { return n.cosignAfterwards(first) }
-
 // HandWitness hands a cosignature in as a peer would.
 func (n *Node) HandWitness(ctx context.Context, from p2p.PeerID, c tlog.Checkpoint, sig tlog.Cosignature) error {
 	req, err := spec.Encode(&witnessed{Size: c.Size, Root: c.Root, Time: sig.Time, Sig: sig.Sig[:]})

@@ -140,11 +140,11 @@ func (n *Node) servePeers(context.Context) error {
 	n.serveState()
 	n.host.Handle(cosign.LogProtocol, p2p.Policy{Roles: enrolled, MaxRequest: 64}, n.serveLog)
 	n.host.Handle(cosign.AlarmProtocol, p2p.Policy{Roles: enrolled, MaxRequest: cosign.MaxEvidence}, n.serveAlarm)
+	n.host.Handle(protocolWitness, p2p.Policy{Roles: []string{spec.RoleMember}, MaxRequest: 256}, n.serveWitness)
 	if n.consensus == nil {
 		return nil
 	}
 	n.host.Handle(cosign.Protocol, p2p.Policy{Roles: []string{spec.RoleMember}, MaxRequest: cosign.MaxRequest}, n.serveCosign)
-	n.host.Handle(protocolWitness, p2p.Policy{Roles: []string{spec.RoleMember}, MaxRequest: 256}, n.serveWitness)
 	n.host.HandleStream(protocolSeed, p2p.Policy{Roles: []string{spec.RoleMember}, MaxStreams: 1}, n.serveSeed)
 	n.host.Handle(protocolPosition, p2p.Policy{Roles: []string{spec.RoleMember}}, n.servePosition)
 	n.host.Handle(protocolSubmit, p2p.Policy{Roles: enrolled, MaxRequest: maxForward, MaxStreams: maxSubmits}, n.serveSubmit)

@@ -101,6 +101,7 @@ type Node struct {
 	witness      *witness.Witness // for other logs, or nil
 	invites      *invitations
 	mayNotCosign error                    // why cosigned is nil on a member
+	notWitness   atomic.Pointer[error]    // why a member that does not sequence does not cosign what is final
 	sequencer    bool                     // this node takes part in consensus
 	part         atomic.Pointer[[]string] // organisations that do
 	promoted     chan struct{}            // a token: a case made this follower a sequencer

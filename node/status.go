@@ -66,6 +66,10 @@ func (n *Node) Status(context.Context) (api.Status, error) {
 			s.NotCosigning = err.Error()
 		}
 	}
+	if err := n.notWitness.Load(); err != nil {
+		s.NotCosigning = (*err).Error()
+	}
+	s.Cosigners, s.Witnesses = n.cosignedBy()
 	s.Sync, s.Serving = n.syncStatus(), n.serves()
 	if n.consensus != nil {
 		s.Raft = strings.ToLower(n.consensus.Status().State)

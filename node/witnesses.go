@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/transparency-dev/formats/note"
@@ -85,7 +86,7 @@ func (n *Node) feedWitnesses(context.Context) error {
 		n.background(f.Run)
 	}
 	if n.consensus == nil && n.id.Organisation.Role == spec.RoleMember {
-		return n.cosignAfterwards(n.final.Newest().Size == 0)
+		n.cosignAfterwards(n.final.Newest().Size == 0)
 	}
 	return nil
 }
@@ -101,8 +102,9 @@ func (n *Node) newestFinal() (tlog.Checkpoint, []byte) {
 
 // cosignAfterwards cosigns what became final with the organisation's key. What it
 // cosigned last is durable before a cosignature leaves, in the store that a
-// sequencer has too; first says that this node has not run before.
-func (n *Node) cosignAfterwards(first bool) error {
+// sequencer has too; first says that this node has not run before. Where it may not
+// cosign, status says why.
+func (n *Node) cosignAfterwards(first bool) {
 	var store *cosign.Store
 	if len(n.cosigned) > 0 {
 		store = n.cosigned[0].Store // of the key on the card
@@ -110,8 +112,8 @@ func (n *Node) cosignAfterwards(first bool) error {
 		var err error
 		key := n.id.Organisation.CosignKey
 		if store, err = cosign.OpenStore(cosign.StorePath(n.cfg.Dir, key), key, first); err != nil {
-			n.log.Error("this node does not cosign what is final", "error", err)
-			return nil
+			n.stopWitnessing(err)
+			return
 		}
 		n.onStop(func(context.Context) error { return store.Close() })
 	}
@@ -119,7 +121,7 @@ func (n *Node) cosignAfterwards(first bool) error {
 		for ctx.Err() == nil {
 			changed := n.final.Changed()
 			if err := n.cosignFinal(ctx, store); err != nil {
-				n.log.Error("this node does not cosign what is final any more", "error", err)
+				n.stopWitnessing(err)
 				return
 			}
 			select {
@@ -132,7 +134,13 @@ func (n *Node) cosignAfterwards(first bool) error {
 			}
 		}
 	})
-	return nil
+}
+
+// stopWitnessing notes why this member does not cosign what is final: it does not
+// again before it is started anew.
+func (n *Node) stopWitnessing(err error) {
+	n.log.Error("this node does not cosign what is final", "error", err)
+	n.notWitness.Store(&err)
 }
 
 // cosignFinal cosigns the newest final checkpoint unless that was done, and hands
@@ -140,15 +148,11 @@ func (n *Node) cosignAfterwards(first bool) error {
 func (n *Node) cosignFinal(ctx context.Context, store *cosign.Store) error {
 	c, signed := n.newestFinal()
 	mark := store.Mark()
-	if signed == nil || c.Size < mark.Size {
+	if signed == nil || c.Size < mark.Size || n.replica.imported.Load() > c.Size {
 		return nil
 	}
-	old, err := tlog.Root(n.store, mark.Size)
-	if err != nil {
+	if err := n.recomputed(c, mark); err != nil {
 		return err
-	}
-	if old != mark.Root || c.Size == mark.Size && c.Root != mark.Root {
-		return spec.Errorf(spec.CodeForked, "what is final at size %d does not continue what was cosigned at %d", c.Size, mark.Size)
 	}
 	if err := store.Advance(mark, cosign.Mark{Size: c.Size, Root: c.Root}); err != nil {
 		return err
@@ -175,6 +179,40 @@ func (n *Node) cosignFinal(ctx context.Context, store *cosign.Store) error {
 	return nil
 }
 
+// recomputed refuses what this node did not come to itself: its own log must have
+// the root that is said to be final and continue what it cosigned last, and its
+// store must be whole.
+func (n *Node) recomputed(c tlog.Checkpoint, mark cosign.Mark) error {
+	if err := n.store.Damage(); err != nil {
+		return err
+	}
+	old, err := tlog.Root(n.store, mark.Size)
+	if err != nil {
+		return err
+	}
+	own, err := tlog.Root(n.store, c.Size)
+	if err != nil {
+		return err
+	}
+	if old != mark.Root || own != c.Root {
+		return spec.Errorf(spec.CodeForked, "what is final at size %d is not this node's log, which it cosigned at %d", c.Size, mark.Size)
+	}
+	return nil
+}
+
+// cosignedBy lists who made the newest final checkpoint final, and who cosigned it
+// afterwards.
+func (n *Node) cosignedBy() (sequencers, witnesses []string) {
+	s := n.final.Signed()
+	if s == nil {
+		return nil, nil
+	}
+	for i := range s.Cosignatures {
+		sequencers = append(sequencers, s.Cosignatures[i].Org)
+	}
+	return slices.Compact(sequencers), n.book.On(s.Checkpoint)
+}
+
 // witnessed is a cosignature on its way.
 type witnessed struct {
 	_    struct{} `cbor:",toarray"`
@@ -195,7 +233,20 @@ func (n *Node) serveWitness(_ context.Context, from p2p.PeerID, _ string, req []
 	if err := spec.Decode(req, &w); err != nil {
 		return nil, err
 	}
-	return nil, n.enter(&org, &w)
+	if w.Size == 0 || w.Size > tlog.MaxSize {
+		return nil, spec.Errorf(spec.CodeMalformed, "a size is out of range")
+	}
+	if err := n.enter(&org, &w); err != nil {
+		return nil, err
+	}
+	if w.Size > n.store.Size() {
+		return nil, nil // the caller is a moment ahead
+	}
+	if own, err := tlog.Root(n.store, w.Size); err == nil && own != w.Root {
+		n.log.Error("ALARM: a member cosigned another history", "organisation", org.ID, "size", w.Size, "root", w.Root.String(), "own root", own.String())
+		return nil, spec.Errorf(spec.CodeForked, "the log had another root at size %d", w.Size)
+	}
+	return nil, nil
 }
 
 // enter verifies an organisation's cosignature and keeps it to be shown.

@@ -3,8 +3,15 @@
 package node_test
 
 import (
+	"context"
+	"log/slog"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	fnote "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
@@ -55,21 +62,11 @@ func TestAnOutsideWitnessCosigns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	restart := func(c *trial.Consortium, p *trial.Participant, change func(*node.Config)) {
-		t.Helper()
-		if err := p.Stop(ctx); err != nil {
-			t.Fatal(err)
-		}
-		p.Configure(change)
-		if err := c.Start(ctx, p); err != nil {
-			t.Fatal(err)
-		}
-	}
-	restart(other, outside, func(cfg *node.Config) {
+	restart(t, ctx, other, outside, func(cfg *node.Config) {
 		cfg.Witness = node.Witness{Listen: address, Name: "witness.example/outside", Logs: []string{tlog.LogVerifierKey(g.Genesis.Origin())}}
 	})
 	key := outside.WitnessKey()
-	restart(c, alpha, func(cfg *node.Config) { cfg.Witnesses = []string{key + " http://" + address + "/"} })
+	restart(t, ctx, c, alpha, func(cfg *node.Config) { cfg.Witnesses = []string{key + " http://" + address + "/"} })
 	await := func(what string) {
 		t.Helper()
 		if err := trial.Await(ctx, func() (bool, error) { return cosignedBy(t, alpha, key), nil }); err != nil {
@@ -88,58 +85,138 @@ func TestAnOutsideWitnessCosigns(t *testing.T) {
 	await("after the log grew")
 }
 
-// A node that does not sequence cosigns what is final afterwards and shows it; its
-// mark outlasts it. Members show what members hand in and verify it.
+// A member that does not sequence cosigns what is final afterwards, once it came to
+// the same root itself. Every member shows that to auditors, its status names it, and
+// its mark outlasts it.
 func TestCosigningAfterwards(t *testing.T) {
-	ctx, c := found(t, 3)
-	late, err := c.AddReader(ctx, "tango")
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	c, err := trial.Found(ctx, trial.Options{Dir: t.TempDir(), Members: 3, Sequence: []string{"alpha", "bravo", "charlie"}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := identity.Load(late.Dir)
+	t.Cleanup(func() { c.Stop(context.Background()) })
+	delta, err := c.AddMember(ctx, "delta")
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := identity.LoadGenesis(late.Dir)
-	if err != nil {
+	key := cosignKeyOf(t, delta)
+	witnessed := func(what string) {
+		t.Helper()
+		for _, p := range []*trial.Participant{delta, c.Members[0], c.Members[2]} {
+			if err := trial.Await(ctx, func() (bool, error) { return p.Final().Size > 0 && cosignedBy(t, p, key), nil }); err != nil {
+				t.Fatalf("%s: %s does not show the cosignature of delta", what, p.ID)
+			}
+		}
+	}
+	witnessed("at the start")
+	list(t, c, sha(1))
+	size := c.Members[0].LogSize()
+	if err := trial.Await(ctx, func() (bool, error) { return delta.Final().Size >= size, nil }); err != nil {
 		t.Fatal(err)
 	}
-	key := tlog.CosignerVerifierKey(g.Genesis.Origin(), spec.Seat{Org: id.Organisation.ID, Key: id.Organisation.CosignKey})
-	for _, first := range []bool{true, false} {
-		if err := late.CosignAfterwards(first); err != nil {
-			t.Fatal(err)
-		}
-		if err := trial.Await(ctx, func() (bool, error) { return cosignedBy(t, late, key), nil }); err != nil {
-			t.Fatal("the cosignature is not shown")
-		}
-		if err := late.Stop(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Start(ctx, late); err != nil {
-			t.Fatal(err)
-		}
+	witnessed("after the log grew")
+	name := tlog.CosignerName(originOf(t, c.Members[0]), "delta")
+	err = trial.Await(ctx, func() (bool, error) {
+		s, err := c.Members[0].Status(ctx)
+		return slices.Equal(s.Witnesses, []string{name}) && len(s.Cosigners) >= 2 && !slices.Contains(s.Cosigners, "delta"), err
+	})
+	if err != nil {
+		t.Fatal("the status does not name the member that witnessed")
 	}
+	restart(t, ctx, c, delta, nil)
+	for _, p := range c.Members[:3] { // what they showed is in memory alone
+		restart(t, ctx, c, p, nil)
+	}
+	witnessed("after all started again")
 
-	alpha, bravo := c.Members[0], c.Members[1]
+	if err := delta.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(delta.Dir, "cosigned")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(ctx, delta); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := delta.Status(ctx); err != nil || !strings.Contains(s.NotCosigning, "missing") {
+		t.Errorf("without its mark the member says %q, %v", s.NotCosigning, err)
+	}
+	handIn(t, ctx, c, delta)
+}
+
+// handIn hands cosignatures in that are not to be taken.
+func handIn(t *testing.T, ctx context.Context, c *trial.Consortium, delta *trial.Participant) {
+	t.Helper()
+	reader, err := c.AddReader(ctx, "tango")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alpha := c.Members[0]
 	final := alpha.Final()
-	cp := tlog.Checkpoint{Origin: g.Genesis.Origin(), Size: final.Size, Root: final.Root}
-	sign := func(p *trial.Participant, org string) tlog.Cosignature {
-		id, err := identity.Load(p.Dir)
+	cp := tlog.Checkpoint{Origin: originOf(t, alpha), Size: final.Size, Root: final.Root}
+	sign := func(cp tlog.Checkpoint, by *trial.Participant, org string) tlog.Cosignature {
+		id, err := identity.Load(by.Dir)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return tlog.Cosign(cp, org, id.Cosign, 1)
 	}
-	if err := alpha.HandWitness(ctx, alpha.PeerOf("tango"), cp, sign(late, "tango")); spec.CodeOf(err) != spec.CodeDenied {
-		t.Errorf("a reader's cosignature is taken: %v", err)
-	}
-	if err := alpha.HandWitness(ctx, alpha.PeerOf("bravo"), cp, sign(late, "bravo")); spec.CodeOf(err) != spec.CodeCheckpoint {
-		t.Errorf("a cosignature by another key is taken: %v", err)
-	}
-	if err := alpha.HandWitness(ctx, alpha.PeerOf("bravo"), cp, sign(bravo, "bravo")); err != nil {
-		t.Errorf("a member's cosignature is not taken: %v", err)
+	lie := cp
+	lie.Root[3] ^= 1
+	far := cp
+	far.Size = tlog.MaxSize + 1
+	for what, x := range map[string]struct {
+		from string
+		cp   tlog.Checkpoint
+		sig  tlog.Cosignature
+		want spec.Code
+	}{
+		"a reader's":           {"tango", cp, sign(cp, reader, "tango"), spec.CodeDenied},
+		"one by another key":   {"delta", cp, sign(cp, reader, "delta"), spec.CodeCheckpoint},
+		"one on another text":  {"delta", cp, sign(lie, delta, "delta"), spec.CodeCheckpoint},
+		"one of another log":   {"delta", lie, sign(lie, delta, "delta"), spec.CodeForked},
+		"one of no size":       {"delta", far, sign(far, delta, "delta"), spec.CodeMalformed},
+		"one that is in order": {"delta", cp, sign(cp, delta, "delta"), ""},
+		"a sequencer's, twice": {"bravo", cp, sign(cp, c.Members[1], "bravo"), ""},
+	} {
+		if err := alpha.HandWitness(ctx, alpha.PeerOf(x.from), x.cp, x.sig); spec.CodeOf(err) != x.want {
+			t.Errorf("%s is answered %v, want %q", what, err, x.want)
+		}
 	}
 	if _, err := panelOf(t, alpha).OpenFinal(servedNote(alpha)); err != nil { // bravo stands there once
 		t.Error(err)
+	}
+}
+
+func originOf(t *testing.T, p *trial.Participant) string {
+	t.Helper()
+	g, err := identity.LoadGenesis(p.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g.Genesis.Origin()
+}
+
+func cosignKeyOf(t *testing.T, p *trial.Participant) string {
+	t.Helper()
+	id, err := identity.Load(p.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tlog.CosignerVerifierKey(originOf(t, p), spec.Seat{Org: id.Organisation.ID, Key: id.Organisation.CosignKey})
+}
+
+// restart stops a node, changes how it starts, and starts it.
+func restart(t *testing.T, ctx context.Context, c *trial.Consortium, p *trial.Participant, change func(*node.Config)) {
+	t.Helper()
+	if err := p.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		p.Configure(change)
+	}
+	if err := c.Start(ctx, p); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -31,6 +31,11 @@ func (p *program) logCommand() *cli.Command {
 				Action:      p.logExport,
 			},
 			{
+				Name: "checkpoint", Usage: "the newest final checkpoint with all its cosignatures, a signed note (C2SP)",
+				Description: "The log key's signature comes first, then the sequencers that make it final, then the\nmembers and outside witnesses that cosigned it afterwards.",
+				Action:      p.logCheckpoint,
+			},
+			{
 				Name: "verify", Usage: "repeat the history: every signature, tally, decision and root",
 				Description: "Names the first leaf that is wrong, and what is wrong with it.",
 				Flags:       []cli.Flag{&cli.StringFlag{Name: "from-file", Usage: "verify the dump in `FILE`; without it the node's log"}, genesisFlag(), jsonFlag()},
@@ -38,6 +43,18 @@ func (p *program) logCommand() *cli.Command {
 			},
 		},
 	}
+}
+
+func (p *program) logCheckpoint(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	b, err := rawCall(c, http.MethodGet, "/log/checkpoint", nil, tlog.MaxNote)
+	if err != nil {
+		return err
+	}
+	_, err = p.out.Write(b)
+	return err
 }
 
 func (p *program) logExport(c *cli.Context) error {

@@ -113,6 +113,15 @@ func servingLine(s *wire.Serving) string {
 		s.Subscribers, s.MaxSubscribers, s.Followers, s.MaxFollowers, s.BulkRate>>10, s.Chunks)
 }
 
+// cosignedLine tells who stands on the newest final checkpoint.
+func cosignedLine(sequencers, witnesses []string) string {
+	line := strings.Join(sequencers, ", ")
+	if len(witnesses) > 0 {
+		line += "; afterwards by " + strings.Join(witnesses, ", ")
+	}
+	return line
+}
+
 func (p *program) printStatus(s *statusReport) error {
 	leader := s.Leader
 	if leader == "" {
@@ -126,6 +135,7 @@ func (p *program) printStatus(s *statusReport) error {
 		{"ready", yes(s.Ready)},
 		{"fresh", fmt.Sprintf("%d ms old, stale: %s", s.AgeMs, yes(s.Stale))},
 		{"log", fmt.Sprintf("%d leaves, %d final, time %s, epoch %d", s.Size, s.FinalSize, day(s.LogTime), s.Epoch)},
+		{"cosigned by", cosignedLine(s.Cosigners, s.Witnesses)},
 		{"sync", syncLine(s.Sync)},
 		{"serves", servingLine(&s.Serving)},
 		{"listed", fmt.Sprintf("%d entries, %d signals", s.Entries, s.Signals)},

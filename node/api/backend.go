@@ -335,10 +335,12 @@ type Status struct {
 	Peers        int // connected
 	LiveRoot     spec.Hash
 	RulesRoot    spec.Hash
-	Damage       string // the first bucket of the store that is damaged, or ""
-	NotAnswering string // why this node refuses lookups, or ""
-	NotCosigning string // why this sequencer does not cosign, or ""
-	Sync         *Sync  // of a node that follows, else nil
+	Damage       string   // the first bucket of the store that is damaged, or ""
+	NotAnswering string   // why this node refuses lookups, or ""
+	NotCosigning string   // why this member does not cosign, or ""
+	Cosigners    []string // sequencers on the newest final checkpoint
+	Witnesses    []string // names of the keys behind them
+	Sync         *Sync    // of a node that follows, else nil
 	Serving      Serving
 	Freshness
 }

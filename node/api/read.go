@@ -139,7 +139,7 @@ func (s *service) Status(ctx context.Context, _ wire.StatusRequestObject) (wire.
 		Entries: int64(st.Entries), Signals: int64(st.Signals), OpenCases: int64(st.OpenCases), Peers: st.Peers,
 		LiveRoot: st.LiveRoot.String(), RulesRoot: st.RulesRoot.String(),
 		Size: int64(st.Size), FinalSize: int64(st.Final), AgeMs: st.Age.Milliseconds(), Stale: st.Stale,
-		Damage: st.Damage, NotAnswering: st.NotAnswering, NotCosigning: st.NotCosigning, Sync: wireSync(st.Sync), Serving: wireServing(&st.Serving),
+		Damage: st.Damage, NotAnswering: st.NotAnswering, NotCosigning: st.NotCosigning, Cosigners: append([]string{}, st.Cosigners...), Witnesses: append([]string{}, st.Witnesses...), Sync: wireSync(st.Sync), Serving: wireServing(&st.Serving),
 	}, nil
 }
 

@@ -25,6 +25,7 @@ import (
 type Options struct {
 	Dir       string        // folder for the data directories; must exist
 	Members   int           // how many found it
+	Sequence  []string      // of them those that sequence; nil: all
 	HTTP      bool          // open a lookup door for each node on a free port
 	RTT       time.Duration // round trip between any two nodes, simulated; 0: that of loopback
 	Sightings int           // days, as in node.Config
@@ -81,6 +82,10 @@ func Found(ctx context.Context, o Options) (*Consortium, error) {
 		cards = append(cards, id.Card())
 	}
 	genesis, err := identity.Found("trial", cards)
+	if err == nil {
+		genesis.Genesis.Policy.Sequencers = o.Sequence
+		err = genesis.Genesis.Check()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,20 @@ func (b *Book) Add(c tlog.Checkpoint, v note.Verifier, lines []byte) error {
 	return nil
 }
 
+// On lists the witnesses that cosigned this very text, sorted.
+func (b *Book) On(c tlog.Checkpoint) []string {
+	text := string(c.Text())
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(b.lines)) {
+		if b.lines[name].text == text {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Cosigned returns a signed note with the cosignatures of witnesses on its very
 // text behind the others, in the order of the witnesses' names.
 func (b *Book) Cosigned(signed []byte) []byte {

@@ -1060,6 +1060,9 @@ type Status struct {
 	// AgeMs Of the newest final checkpoint
 	AgeMs int64 `json:"age_ms"`
 
+	// Cosigners Sequencers whose cosignatures make the newest final checkpoint final
+	Cosigners []string `json:"cosigners"`
+
 	// Damage The first bucket of the node's store that is damaged; absent while none is known
 	Damage string `json:"damage,omitempty,omitzero"`
 
@@ -1076,7 +1079,7 @@ type Status struct {
 	// NotAnswering Why this node refuses lookups; absent while it answers
 	NotAnswering string `json:"not_answering,omitempty,omitzero"`
 
-	// NotCosigning Why this sequencer does not cosign; absent while it does
+	// NotCosigning Why this member does not cosign; absent while it does
 	NotCosigning string `json:"not_cosigning,omitempty,omitzero"`
 	OpenCases    int64  `json:"open_cases"`
 	Organisation string `json:"organisation"`
@@ -1106,6 +1109,9 @@ type Status struct {
 	// Tier What of the values a node receives: all that its role may see, or as a reader of the digest tier none of them, only what finds equal ones
 	Tier    Tier   `json:"tier"`
 	Version string `json:"version"`
+
+	// Witnesses Names of the keys that cosigned it afterwards: members that do not sequence as origin/organisation, outside witnesses under their own
+	Witnesses []string `json:"witnesses"`
 }
 
 // StoreReport defines model for StoreReport.

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 // limit is how long the tests wait for what the nodes must come to by themselves.
-const limit = 60 * time.Second
+const limit = 5 * time.Minute
 
 // found makes members by exchanging cards, as three organisations would, and runs
 // their nodes.

@@ -78,7 +78,7 @@ func New(t testing.TB, id string, listens bool) *Organisation {
 		o.Listen = fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", l.Addr().(*net.TCPAddr).Port)
 		l.Close()
 	}
-	o.http = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+	o.http = &http.Client{Timeout: 5 * time.Minute, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(o.Dir, "tocsin.sock"))
 		},
@@ -97,7 +97,7 @@ func New(t testing.TB, id string, listens bool) *Organisation {
 // printed and its exit code.
 func (o *Organisation) Run(args ...string) (stdout, stderr string, code int) {
 	o.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, Program(o.t), append([]string{"--data", o.Dir}, args...)...)
 	var out, talk bytes.Buffer

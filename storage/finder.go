@@ -24,8 +24,8 @@ type finder interface {
 	// cut where there may be more. What was found is not changed afterwards, as
 	// long as what lies in room is not: searchAll may append to it and returns it.
 	searchAll(values [][]byte, room []nearby.Match, fn func(i int, found []byte, distance int), cut func(i int)) []nearby.Match
-	// load returns a way to add many values, which ends with finish.
-	load(hint int) (add func(value []byte) error, finish func() error)
+	// load begins to add about so many values to a finder that is empty.
+	load(hint int) bulk
 }
 
 // newFinders makes the finders of the types that match within a distance. Types
@@ -82,9 +82,9 @@ func (h *hamming) searchAll(values [][]byte, room []nearby.Match, fn func(int, [
 	return room
 }
 
-func (h *hamming) load(hint int) (func([]byte) error, func() error) {
+func (h *hamming) load(hint int) bulk {
 	l := h.index.Loader(hint)
-	return func(v []byte) error { return l.Add((*[32]byte)(v), 0) }, func() error { return l.Finish(nil) }
+	return bulk{rows: func(values [][32]byte) error { return l.AddDistinct(values, 0) }, finish: l.Finish}
 }
 
 // texts finds TLSH values.
@@ -109,8 +109,8 @@ func (x *texts) searchAll(values [][]byte, room []nearby.Match, fn func(int, []b
 	return room
 }
 
-func (x *texts) load(int) (func([]byte) error, func() error) {
-	return x.add, func() error { return nil }
+func (x *texts) load(int) bulk {
+	return bulk{add: x.add, finish: func(func(float64)) error { return nil }}
 }
 
 // sounds finds fingerprints of sound by comparing with every one of them: there is
@@ -168,6 +168,6 @@ func (s *sounds) searchAll(values [][]byte, room []nearby.Match, fn func(int, []
 	return room
 }
 
-func (s *sounds) load(int) (func([]byte) error, func() error) {
-	return s.add, func() error { return nil }
+func (s *sounds) load(int) bulk {
+	return bulk{add: s.add, finish: func(func(float64)) error { return nil }}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/maphash"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -53,6 +54,7 @@ type loading struct {
 	progress func(done, of uint64)
 	done     atomic.Uint64 // live signals
 	types    map[string]*typeLoader
+	samples  int // of values that have a finder
 	seeds    [2]maphash.Seed
 
 	mu              sync.Mutex
@@ -63,9 +65,16 @@ type loading struct {
 
 // A typeLoader takes the values of one type for its finder.
 type typeLoader struct {
-	mu     sync.Mutex
-	add    func(value []byte) error
-	finish func() error
+	mu sync.Mutex // for add
+	bulk
+	samples int // of the type
+}
+
+// A bulk adds many values to a finder.
+type bulk struct {
+	add    func(value []byte) error                // by one goroutine at a time
+	rows   func(values [][32]byte) error           // each other than all others, by any number at a time; nil for finders of other values
+	finish func(progress func(done float64)) error // makes them findable
 }
 
 // sampled is how many live signals tell what types there are: they stand in the
@@ -98,47 +107,71 @@ func (l *loading) prepare() error {
 	l.d.entries = entries.New(int(min(l.d.counts.Live, 1<<32)), saidOf)
 	l.d.exact = newListed(share(counts[typeDigest]), share(seen-counts[typeDigest]))
 	for typ, f := range l.d.finders {
-		add, finish := f.load(share(counts[typ]))
-		l.types[typ] = &typeLoader{add: add, finish: finish}
+		l.types[typ] = &typeLoader{bulk: f.load(share(counts[typ])), samples: counts[typ]}
+		l.samples += counts[typ]
 	}
 	return nil
 }
 
-// finish ends the loading of the finders.
+// finish ends the loading of the finders, one after the other: each uses all
+// processors.
 func (l *loading) finish() error {
 	var errs []error
+	before := 0
 	for _, t := range l.types {
-		errs = append(errs, t.finish())
+		errs = append(errs, t.finish(func(done float64) {
+			l.tell(1, (float64(before)+done*float64(t.samples))/float64(max(1, l.samples)))
+		}))
+		before += t.samples
 	}
 	for _, e := range l.entries {
 		errs = append(errs, e.Finish())
 	}
+	l.tell(1, 1)
 	return errors.Join(errs...)
 }
 
-// pieces lists what is to be read: first what takes longest.
-func (l *loading) pieces() (all []func(*pieceWork) error) {
-	cut := func(table byte, prefix []byte, scan func(*pieceWork, *pebble.IterOptions) error) {
-		for i := range 1 << piecesBits {
-			from, to := append(prefix[:len(prefix):len(prefix)], byte(i)), append(prefix[:len(prefix):len(prefix)], byte(i+1))
-			if i == 0 {
-				from = prefix
-			}
-			if i == 1<<piecesBits-1 {
-				to = after(prefix)
-			}
-			bounds := tableBounds(table, from, to)
-			all = append(all, func(w *pieceWork) error { return scan(w, bounds) })
-		}
+// readingShare is how much of a start reading is; the rest is laying out the finders.
+const readingShare = 0.87
+
+// tell says how far reading and laying out are, from 0 to 1 each.
+func (l *loading) tell(read, laidOut float64) {
+	if l.progress != nil {
+		l.progress(uint64(math.Round((read*readingShare+laidOut*(1-readingShare))*float64(l.d.counts.Live))), l.d.counts.Live)
 	}
-	cut(tableLive, nil, l.livePiece)
-	cut(tableRecord, spec.EntryPrefix, l.recordPiece)
-	cut(tableRuleLeaf, nil, l.ruleLeafPiece)
+}
+
+// pieces lists what is to be read, the tables side by side: so that of each as much
+// is done as of the live signals.
+func (l *loading) pieces() (all []func(*pieceWork) error) {
+	tables := []struct {
+		table  byte
+		prefix []byte
+		scan   func(*pieceWork, *pebble.IterOptions) error
+	}{{tableLive, nil, l.livePiece}, {tableRecord, spec.EntryPrefix, l.recordPiece}, {tableRuleLeaf, nil, l.ruleLeafPiece}}
 	for _, rest := range [][2][]byte{{nil, spec.EntryPrefix}, {after(spec.EntryPrefix), nil}} {
 		bounds := tableBounds(tableRecord, rest[0], rest[1])
 		all = append(all, func(w *pieceWork) error { return l.recordPiece(w, bounds) })
 	}
+	for i := range 1 << piecesBits {
+		for _, t := range tables {
+			bounds := pieceBounds(t.table, t.prefix, i)
+			all = append(all, func(w *pieceWork) error { return t.scan(w, bounds) })
+		}
+	}
 	return all
+}
+
+// pieceBounds are the keys of piece i of those with a prefix.
+func pieceBounds(table byte, prefix []byte, i int) *pebble.IterOptions {
+	from, to := append(prefix[:len(prefix):len(prefix)], byte(i)), append(prefix[:len(prefix):len(prefix)], byte(i+1))
+	if i == 0 {
+		from = prefix
+	}
+	if i == 1<<piecesBits-1 {
+		to = after(prefix)
+	}
+	return tableBounds(table, from, to)
 }
 
 // tableBounds are the keys of a table from one on and below another; nil for none.

@@ -18,7 +18,8 @@ type pieceWork struct {
 	leaves  []spec.Hash // of the buckets at hand
 	spans   []span      // which of them are whose
 	roots   []bucketRoot
-	keys    map[string]*keyBatch
+	keys    []*keyBatch
+	last    spec.Hash // key of the signal before
 	places  [placesAtOnce]spec.Hash
 	bytes   []byte
 	entries *entries.Loader
@@ -108,8 +109,8 @@ func (l *loading) livePiece(w *pieceWork, bounds *pebble.IterOptions) error {
 		}
 		// As spec.LiveLeaf: 0x00 ‖ k ‖ c ‖ meta.
 		w.queue.Add((*[32]byte)(w.leaf(bucket)), leafPrefix, key[1:33], v.C, v.Meta)
-		if n++; n%(1<<16) == 0 {
-			l.report(1 << 16)
+		if n++; n%reportEvery == 0 {
+			l.report(reportEvery)
 		}
 		if err := l.keep(w, key, &v); err != nil {
 			return l.d.live.wrong(tableLive, bucket, notAsWritten, err)
@@ -119,45 +120,55 @@ func (l *loading) livePiece(w *pieceWork, bounds *pebble.IterOptions) error {
 	if err != nil {
 		return err
 	}
-	for typ := range w.keys {
-		if err := l.index(typ, w.keys[typ]); err != nil {
+	for _, b := range w.keys {
+		if err := l.index(b); err != nil {
 			return err
 		}
 	}
-	l.report(n % (1 << 16))
+	l.report(n % reportEvery)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.live = append(l.live, w.take()...)
 	return nil
 }
 
+// reportEvery is how many live signals one processor reads before it says so.
+const reportEvery = 1 << 13
+
 func (l *loading) report(n uint64) {
-	done := l.done.Add(n)
-	if l.progress != nil && n == 1<<16 {
-		l.progress(done, l.d.counts.Live)
-	}
+	l.tell(float64(l.done.Add(n))/float64(max(1, l.d.counts.Live)), 0)
 }
 
 // A keyBatch is what the indexes are to take of one type.
 type keyBatch struct {
+	name   string
 	size   int // of a value, 0 where it varies
+	finder *typeLoader
 	exact  [][32]byte
-	values []byte // of a type with a finder, whose values have one size
+	rows   [][32]byte // for a finder that takes many at once
+}
+
+// batch returns the batch of a type.
+func (l *loading) batch(w *pieceWork, typ []byte) (*keyBatch, error) {
+	for _, b := range w.keys { // there are few
+		if b.name == string(typ) {
+			return b, nil
+		}
+	}
+	t, ok := spec.SignalTypeOf(string(typ))
+	if !ok {
+		return nil, spec.Errorf(spec.CodeCorrupt, "a live signal is of no known type")
+	}
+	b := &keyBatch{name: t.Name, size: t.Size, finder: l.types[t.Name]}
+	w.keys = append(w.keys, b)
+	return b, nil
 }
 
 // keep has a live signal added to its indexes.
 func (l *loading) keep(w *pieceWork, key []byte, v *liveView) error {
-	b := w.keys[string(v.Type)]
-	if b == nil {
-		t, ok := spec.SignalTypeOf(string(v.Type))
-		if !ok {
-			return spec.Errorf(spec.CodeCorrupt, "a live signal is of no known type")
-		}
-		if w.keys == nil {
-			w.keys = map[string]*keyBatch{}
-		}
-		b = &keyBatch{size: t.Size}
-		w.keys[t.Name] = b
+	b, err := l.batch(w, v.Type)
+	if err != nil {
+		return err
 	}
 	if b.size != 0 && len(v.Value) != b.size {
 		return spec.Errorf(spec.CodeCorrupt, "a live signal has a value of another size than its type")
@@ -165,13 +176,17 @@ func (l *loading) keep(w *pieceWork, key []byte, v *liveView) error {
 	if err := l.listing(w, key, v); err != nil {
 		return err
 	}
-	if string(v.Type) == typeDigest {
+	if string(w.last[:]) == string(key[1:33]) { // as the entry before: keys are those of values
+		return nil
+	}
+	w.last = spec.Hash(key[1:33])
+	if b.name == typeDigest {
 		b.exact = append(b.exact, [32]byte(v.Value))
 	} else {
-		b.exact = append(b.exact, [32]byte(key[1:33]))
+		b.exact = append(b.exact, w.last)
 	}
-	if t := l.types[string(v.Type)]; t != nil && b.size != 0 {
-		b.values = append(b.values, v.Value...)
+	if t := b.finder; t != nil && t.rows != nil {
+		b.rows = append(b.rows, [32]byte(v.Value))
 	} else if t != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -180,7 +195,7 @@ func (l *loading) keep(w *pieceWork, key []byte, v *liveView) error {
 	if len(b.exact) < keysAtOnce {
 		return nil
 	}
-	return l.index(string(v.Type), b)
+	return l.index(b)
 }
 
 // listing keeps what a live signal says of its entry.
@@ -200,26 +215,19 @@ func (l *loading) listing(w *pieceWork, key []byte, v *liveView) error {
 }
 
 // index adds a batch to the indexes.
-func (l *loading) index(typ string, b *keyBatch) error {
+func (l *loading) index(b *keyBatch) error {
 	table := l.d.exact.others
-	if typ == typeDigest {
+	if b.name == typeDigest {
 		table = l.d.exact.digests
 	}
 	table.AddBatch(b.exact)
 	b.exact = b.exact[:0]
-	t := l.types[typ]
-	if t == nil || len(b.values) == 0 {
+	if len(b.rows) == 0 {
 		return nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for at := 0; at < len(b.values); at += b.size {
-		if err := t.add(b.values[at : at+b.size]); err != nil {
-			return err
-		}
-	}
-	b.values = b.values[:0]
-	return nil
+	err := b.finder.bulk.rows(b.rows)
+	b.rows = b.rows[:0]
+	return err
 }
 
 // ruleLeafPiece reads leaves of the rules' records.

@@ -26,7 +26,7 @@ type Options struct {
 	Logger     *slog.Logger
 	Fatal      func(error)           // called before the process must end; need not return
 	CacheBytes int64                 // of Pebble's block cache; 0: 64 MiB
-	Progress   func(done, of uint64) // live signals loaded while opening, or nil
+	Progress   func(done, of uint64) // how far opening is, counted in live signals; or nil
 	// SnapshotEvery is how many leaves lie between snapshot sizes; 0: SnapshotEvery.
 	// Nodes that differ in it have no snapshot in common.
 	SnapshotEvery uint64

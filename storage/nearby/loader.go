@@ -12,13 +12,14 @@ import (
 
 // Loader fills an empty Index much faster than Add does, for the start of a
 // node: it takes every pair first and then lays the buckets out in one go. It
-// is for one goroutine. The index answers, and may be added to, once Finish
-// has returned; until then it is empty.
+// is for one goroutine, but for AddDistinct. The index answers, and may be
+// added to, once Finish has returned; until then it is empty.
 type Loader struct {
 	x        *Index
+	taking   sync.Mutex // of rows
 	seed     maphash.Seed
 	segments []*segment
-	known    []knownRows // of each segment
+	known    []knownRows // of each segment that Add filled
 	waiting  []pair      // pairs whose place in known is being fetched
 	hint     int
 	pairs    int
@@ -61,6 +62,45 @@ func (l *Loader) Add(hash *[32]byte, ref uint64) error {
 	return nil
 }
 
+// AddDistinct takes hashes that are each other than the others and than any
+// that is added before or later, all with one ref. It looks none of them up,
+// and any number of goroutines may call it at a time, though not with Add.
+func (l *Loader) AddDistinct(hashes [][32]byte, ref uint64) error {
+	for len(hashes) > 0 {
+		s, from, n, err := l.take(len(hashes))
+		if err != nil {
+			return err
+		}
+		for i := range hashes[:n] {
+			r := fromHash(&hashes[i])
+			s.storeRow(from+uint32(i), &r)
+			s.setRef(from+uint32(i), ref)
+		}
+		hashes = hashes[n:]
+	}
+	return nil
+}
+
+// take gives up to most rows in succession to its caller.
+func (l *Loader) take(most int) (s *segment, from uint32, n int, err error) {
+	l.taking.Lock()
+	defer l.taking.Unlock()
+	if l.finished {
+		return nil, 0, 0, errFinished
+	}
+	if s, err = l.current(); err != nil {
+		return nil, 0, 0, err
+	}
+	from = s.rowTop.Load()
+	for n < most && from+uint32(n) < s.rowCap && rowNumberOK(from+uint32(n)) {
+		n++
+	}
+	s.moveTop(from + uint32(n))
+	s.listed += n
+	l.pairs += n
+	return s, from, n, nil
+}
+
 // settle gives the waiting pairs their rows.
 func (l *Loader) settle() error {
 	for i := range l.waiting {
@@ -88,6 +128,9 @@ func (l *Loader) place(p *pair) error {
 	s.setRef(id, p.ref)
 	s.publishRow(id)
 	s.listed++
+	if len(l.known) < len(l.segments) {
+		l.known = append(l.known, newKnownRows(s, l.seed, min(l.hint, int(s.rowCap))))
+	}
 	l.known[len(l.known)-1].add(p.hash, id)
 	l.count(true)
 	return nil
@@ -112,7 +155,6 @@ func (l *Loader) current() (*segment, error) {
 		s.useHugePages()
 	}
 	l.segments = append(l.segments, s)
-	l.known = append(l.known, newKnownRows(s, l.seed, min(l.hint, int(s.rowCap))))
 	return s, nil
 }
 

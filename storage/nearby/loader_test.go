@@ -4,6 +4,8 @@ package nearby
 
 import (
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
 )
 
@@ -79,6 +81,47 @@ func TestLoadRefusesWhatItCannotKeep(t *testing.T) {
 		t.Fatal("a finished load takes another hash")
 	}
 	check(t, x, model{{1}: {1: true}}, [32]byte{1}, 31)
+}
+
+// Hashes that are known to be distinct are taken by many goroutines at a time.
+func TestDistinctHashesAreTakenInParallel(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		rowCap uint32
+		hashes int
+	}{{"one segment", 1 << 14, fewer(9000)}, {"several segments", 1 << 12, 9000}} {
+		t.Run(c.name, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(17, 18))
+			m, all := model{}, [][32]byte{}
+			for _, h := range cloud(rng, c.hashes) {
+				if m[h] == nil {
+					all = append(all, h)
+				}
+				m.add(h, 5)
+			}
+			x := New(withRowCap(c.rowCap), withOrderFrom(0))
+			l := x.Loader(0)
+			var wg sync.WaitGroup
+			for part := range slices.Chunk(all, 700) {
+				wg.Go(func() {
+					if err := l.AddDistinct(part, 5); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			if err := l.Finish(nil); err != nil || x.Len() != len(all) {
+				t.Fatalf("%v, %d of %d hashes", err, x.Len(), len(all))
+			}
+			if err := l.AddDistinct(all[:1], 5); err == nil {
+				t.Error("a finished load takes another hash")
+			}
+			checkInvariants(t, x)
+			for range 60 {
+				check(t, x, m, flip(rng, all[rng.IntN(len(all))], rng.IntN(32)), 31)
+			}
+		})
+	}
 }
 
 // Rows of hashes that share crowded buckets lie side by side after a load.

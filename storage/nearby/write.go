@@ -58,12 +58,16 @@ func (s *segment) publishRow(id uint32) {
 	if id != s.rowTop.Load() {
 		return // used before
 	}
-	next := id + 1
+	s.moveTop(id + 1)
+}
+
+// moveTop says that all rows below next were used.
+func (s *segment) moveTop(next uint32) {
 	for !rowNumberOK(next) && next < s.rowCap {
 		next++
 	}
-	s.rowTop.Store(next)
-	if next == hugeFrom {
+	before := s.rowTop.Swap(next)
+	if before < hugeFrom && next >= hugeFrom {
 		s.useHugePages()
 	}
 }

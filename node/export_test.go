@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/tocsin-db/tocsin/consensus"
+	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/spec/tlog"
@@ -90,3 +91,26 @@ func (n *Node) HoldStore() (release func(), err error) {
 	}
 	return tx.Drop, nil
 }
+
+// Further is the running node of a further consortium, or nil.
+func (n *Node) Further(name string) *Node {
+	if c := n.further.find(name); c != nil {
+		return c.node.Load()
+	}
+	return nil
+}
+
+// Hear takes evidence of a fork in, as a peer would hand it over.
+func (n *Node) Hear(ctx context.Context, e *cosign.Evidence) error {
+	b, err := e.Encode()
+	if err == nil {
+		_, err = n.serveAlarm(ctx, n.host.ID(), cosign.AlarmProtocol, b)
+	}
+	return err
+}
+
+// Chain is who makes the log final.
+func (n *Node) Chain() *tlog.Chain { return n.chain }
+
+// FinalNow is the newest final checkpoint.
+func (n *Node) FinalNow() *tlog.Signed { return n.final.Signed() }

@@ -34,7 +34,7 @@ func TestAReaderAloneAnswersFlaggedOrFailsClosed(t *testing.T) {
 	}
 	rec := httptest.NewRecorder()
 	reader.MetricsHandler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
-	if b, _ := io.ReadAll(rec.Body); !strings.Contains(string(b), `tocsin_sync_state{state="LIVE"} 1`) || !strings.Contains(string(b), "tocsin_stale 0") {
+	if b, _ := io.ReadAll(rec.Body); !strings.Contains(string(b), `tocsin_sync_state{consortium="trial",state="LIVE"} 1`) || !strings.Contains(string(b), "tocsin_stale{consortium=\"trial\"} 0") {
 		t.Fatalf("metrics:\n%s", b)
 	}
 	if err := reader.Stop(ctx); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/node/consortia"
 	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/node/media"
 	"github.com/tocsin-db/tocsin/spec"
@@ -37,6 +38,11 @@ func (n *Node) MatchAll(_ context.Context, queries [][]spec.Signal) ([]api.Match
 // MatchFile implements api.Backend. Of a picture the eight turned and mirrored
 // copies are looked up as well.
 func (n *Node) MatchFile(ctx context.Context, r io.Reader, name string) (api.MatchAnswer, error) {
+	return n.matchFile(ctx, r, name, n.lookup)
+}
+
+// matchFile looks up what a file hashes to.
+func (n *Node) matchFile(ctx context.Context, r io.Reader, name string, lookup func(signals, queries [][]spec.Signal) ([]api.MatchAnswer, error)) (api.MatchAnswer, error) {
 	rec, err := n.hasher.Hash(ctx, r, name)
 	if err != nil {
 		return api.MatchAnswer{}, err
@@ -53,7 +59,7 @@ func (n *Node) MatchFile(ctx context.Context, r io.Reader, name string) (api.Mat
 			queries = append(queries, spec.Signal{Type: "pdq", Value: variants[i][:]})
 		}
 	}
-	answers, err := n.lookup([][]spec.Signal{signals}, [][]spec.Signal{queries})
+	answers, err := lookup([][]spec.Signal{signals}, [][]spec.Signal{queries})
 	if err != nil {
 		return api.MatchAnswer{}, err
 	}
@@ -64,9 +70,17 @@ func (n *Node) MatchFile(ctx context.Context, r io.Reader, name string) (api.Mat
 	return a, nil
 }
 
-// lookup answers from this node's own store, as of one state of the log. signals[i]
-// is what the answer says was looked up for queries[i].
+// lookup answers from all consortia that this node follows. signals[i] is what the
+// answer says was looked up for queries[i].
 func (n *Node) lookup(signals, queries [][]spec.Signal) ([]api.MatchAnswer, error) {
+	if others := n.further.all(); len(others) > 0 {
+		return n.lookupEverywhere(others, signals, queries)
+	}
+	return n.lookupHere(signals, queries)
+}
+
+// lookupHere answers from this consortium's own store, as of one state of its log.
+func (n *Node) lookupHere(signals, queries [][]spec.Signal) ([]api.MatchAnswer, error) {
 	f, err := n.mayAnswer()
 	if err != nil {
 		return nil, err
@@ -86,21 +100,33 @@ func (n *Node) lookup(signals, queries [][]spec.Signal) ([]api.MatchAnswer, erro
 	return answers, nil
 }
 
-// matches are the hits that hold now.
+// matches are the hits that hold now, under the import policy.
 func (n *Node) matches(hits []storage.Hit, nowMS, final uint64) []api.Match {
 	if len(hits) == 0 {
 		return nil
 	}
+	imports := n.imports.Load()
 	out := make([]api.Match, 0, len(hits))
 	for i := range hits {
 		h := &hits[i]
 		if h.Entry.Sunset != 0 && nowMS >= h.Entry.Sunset {
 			continue // provisional and over, although no tick has said so yet
 		}
+		verdict := ""
+		if imports != nil {
+			switch imports.Of(h.Entry.Labels) {
+			case consortia.Ignore:
+				continue
+			case consortia.Review:
+				verdict = api.VerdictReview
+			default:
+				verdict = api.VerdictMatch
+			}
+		}
 		out = append(out, api.Match{
 			Entry: h.Entry.Entry, Type: h.Type, Distance: h.Distance, Threshold: h.Threshold,
 			State: spec.StateName(h.Entry.State), Labels: h.Entry.Labels, LogIndex: h.Entry.Since,
-			Final: n.consensus == nil || h.Entry.Since < final,
+			Final: n.consensus == nil || h.Entry.Since < final, Verdict: verdict,
 		})
 	}
 	return out
@@ -108,6 +134,14 @@ func (n *Node) matches(hits []storage.Hit, nowMS, final uint64) []api.Match {
 
 // MatchRows implements api.Backend.
 func (n *Node) MatchRows(_ context.Context, in io.Reader, out io.Writer, about func(api.Freshness)) error {
+	return n.rowsFrom(n.further.all(), in, out, about)
+}
+
+// rowsFrom answers rows from this consortium and others.
+func (n *Node) rowsFrom(others []*consortium, in io.Reader, out io.Writer, about func(api.Freshness)) error {
+	if len(others) > 0 || n.imports.Load() != nil {
+		return n.rowsEverywhere(others, in, out, about)
+	}
 	f, err := n.mayAnswer()
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 
 	"github.com/tocsin-db/tocsin/consensus"
 	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/node/consortia"
 	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/node/identity"
 	"github.com/tocsin-db/tocsin/node/media"
@@ -57,9 +58,15 @@ type Config struct {
 	Receipts      time.Duration // how long decisions are gathered before a member confirms them; 0: ten seconds
 	Witness       Witness       // of other logs
 	Witnesses     []string      // outside ones that cosign this log: "<verifier key> <URL>" each
-	Logger        *slog.Logger
-	Fatal         func(error) // called at most once, when the node cannot go on and must end loudly
-	Now           func() time.Time
+	// Further gives the settings of a further consortium from its directory, of which
+	// the directory, doors and outside parts do not count; nil: the defaults.
+	Further func(dir string) (Config, error)
+	Logger  *slog.Logger
+	Fatal   func(error) // called at most once, when the node cannot go on and must end loudly
+	Now     func() time.Time
+
+	inside *Node  // whose process and doors the node of a further consortium shares
+	name   string // of that consortium here
 }
 
 // Witness says whose logs a node cosigns for whoever asks, where and as who.
@@ -100,14 +107,18 @@ type Node struct {
 	book         *witness.Book    // cosignatures on what is final that came afterwards
 	witness      *witness.Witness // for other logs, or nil
 	invites      *invitations
-	mayNotCosign error                    // why cosigned is nil on a member
-	notWitness   atomic.Pointer[error]    // why a member that does not sequence does not cosign what is final
-	sequencer    bool                     // this node takes part in consensus
-	part         atomic.Pointer[[]string] // organisations that do
-	promoted     chan struct{}            // a token: a case made this follower a sequencer
-	turn         int                      // which member a reader asks first
-	complete     atomic.Bool              // a reader had the whole log once
-	epoch        atomic.Uint64            // one more than that of the directory, 0 before it was read
+	mayNotCosign error                            // why cosigned is nil on a member
+	notWitness   atomic.Pointer[error]            // why a member that does not sequence does not cosign what is final
+	sequencer    bool                             // this node takes part in consensus
+	part         atomic.Pointer[[]string]         // organisations that do
+	promoted     chan struct{}                    // a token: a case made this follower a sequencer
+	turn         int                              // which member a reader asks first
+	complete     atomic.Bool                      // a reader had the whole log once
+	epoch        atomic.Uint64                    // one more than that of the directory, 0 before it was read
+	name         string                           // of the consortium, at this node
+	policy       atomic.Pointer[consortia.Policy] // what its matches count as here
+	imports      atomic.Pointer[consortia.Policy] // the same, nil while all is trusted
+	further      *further                         // other consortia; nil in one of those
 
 	doors    []func(context.Context) error // what Stop closes, last opened first
 	stopping atomic.Bool
@@ -139,6 +150,7 @@ func (n *Node) open(ctx context.Context) error {
 		do   func(context.Context) error
 	}{
 		{"loading the identity", n.openIdentity},
+		{"loading the import policy", n.openInside},
 		{"opening the doors", n.openDoors},
 		{"opening the store", n.openStore},
 		{"opening the sightings", n.openSightings},
@@ -153,6 +165,8 @@ func (n *Node) open(ctx context.Context) error {
 		{"witnessing", n.openWitness},
 		{"asking witnesses", n.feedWitnesses},
 		{"confirming decisions", n.confirm},
+		{"hashing", n.openHasher},
+		{"following further consortia", n.openFurther},
 		{"answering", n.answer},
 	} {
 		if err := step.do(ctx); err != nil {

@@ -54,11 +54,16 @@ const checkHistory = "history"
 // caughtUpFile marks a data directory whose node has had the whole log once.
 const caughtUpFile = "caught-up"
 
+// CaughtUp reports whether the node of a data directory has had the whole log once.
+func CaughtUp(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, caughtUpFile))
+	return err == nil
+}
+
 // recall makes the node ready at once when it was before and its store still has
 // what it had shown then.
 func (n *Node) recall(shown uint64) {
-	_, err := os.Stat(filepath.Join(n.cfg.Dir, caughtUpFile))
-	if size := n.store.Size(); err == nil && size > 0 && size >= shown {
+	if size := n.store.Size(); CaughtUp(n.cfg.Dir) && size > 0 && size >= shown {
 		n.complete.Store(true)
 	}
 }

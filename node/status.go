@@ -71,6 +71,7 @@ func (n *Node) Status(context.Context) (api.Status, error) {
 	}
 	s.Cosigners, s.Witnesses = n.cosignedBy()
 	s.Sync, s.Serving = n.syncStatus(), n.serves()
+	s.Consortia, _ = n.Consortia(context.Background())
 	if n.consensus != nil {
 		s.Raft = strings.ToLower(n.consensus.Status().State)
 	}

@@ -70,5 +70,7 @@ const (
 	CodeUsage       Code = "USAGE"
 	CodeConfig      Code = "BAD_CONFIG"
 	CodeInvitation  Code = "BAD_INVITATION"
+	CodeConsortium  Code = "UNKNOWN_CONSORTIUM"
+	CodeFollowed    Code = "ALREADY_FOLLOWED"
 	CodeInternal    Code = "INTERNAL"
 )

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"syscall"
 	"time"
 
@@ -76,14 +77,12 @@ func runNode(ctx context.Context, dir string, conf *config.Config, log *slog.Log
 
 // runPart runs a node once.
 func runPart(ctx context.Context, dir string, conf *config.Config, log *slog.Logger) error {
-	n, err := node.Start(ctx, node.Config{
-		Dir: dir, Listen: conf.Listen, HTTP: conf.HTTP, Peers: conf.Peers,
-		Profile: conf.Profile, MaxFileBytes: conf.MaxFileBytes, PurgeEvery: conf.PurgeEvery, VerifyEvery: conf.VerifyEvery, SightingsDays: int(conf.Sightings), Logger: log,
-		Followers: int(conf.Followers), Subscribers: int(conf.Subscribers), BulkRate: int(conf.BulkRate),
-		Connections: int(conf.Connections), Memory: conf.NetworkMemory,
-		MaxAge: conf.FailClosed, VerifyFull: conf.Verify == "full",
-		Witness: node.Witness{Listen: conf.WitnessListen, Name: conf.WitnessName, Logs: conf.WitnessLogs}, Witnesses: conf.Witnesses,
-	})
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
+	defer signal.Stop(again)
+	cfg := nodeConfig(dir, conf)
+	cfg.Logger, cfg.Further = log, furtherSettings
+	n, err := node.Start(ctx, cfg)
 	if errors.Is(err, api.ErrRunning) || errors.Is(err, syscall.EAGAIN) { // the lock of the database
 		return usage("another process, perhaps a running node, uses %s", dir)
 	}
@@ -94,13 +93,7 @@ func runPart(ctx context.Context, dir string, conf *config.Config, log *slog.Log
 		return err
 	}
 	log.Info("the node serves", "dir", dir, "version", node.Version())
-	var failure error
-	select {
-	case <-ctx.Done():
-		log.Info("the node ends")
-	case <-n.Done():
-		failure = n.Err()
-	}
+	failure := watch(ctx, n, again, log)
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
 	stopped := make(chan error, 1)
@@ -112,6 +105,52 @@ func runPart(ctx context.Context, dir string, conf *config.Config, log *slog.Log
 		return fmt.Errorf("ending the node: %w", err)
 	}
 	return failure
+}
+
+// watch waits for the end of a node, and returns why it failed. At a signal it has the
+// node read its import policies again.
+func watch(ctx context.Context, n *node.Node, again <-chan os.Signal, log *slog.Logger) error {
+	for {
+		select {
+		case <-ctx.Done():
+			log.Info("the node ends")
+			return nil
+		case <-n.Done():
+			return n.Err()
+		case <-again:
+			if err := n.ReloadImports(); err != nil {
+				log.Error("an import policy was not taken", "error", err)
+			} else {
+				log.Info("the import policies were read again")
+			}
+		}
+	}
+}
+
+// nodeConfig is how settings start a node.
+func nodeConfig(dir string, conf *config.Config) node.Config {
+	return node.Config{
+		Dir: dir, Listen: conf.Listen, HTTP: conf.HTTP, Peers: conf.Peers,
+		Profile: conf.Profile, MaxFileBytes: conf.MaxFileBytes, PurgeEvery: conf.PurgeEvery, VerifyEvery: conf.VerifyEvery, SightingsDays: int(conf.Sightings),
+		Followers: int(conf.Followers), Subscribers: int(conf.Subscribers), BulkRate: int(conf.BulkRate),
+		Connections: int(conf.Connections), Memory: conf.NetworkMemory,
+		MaxAge: conf.FailClosed, VerifyFull: conf.Verify == "full",
+		Witness: node.Witness{Listen: conf.WitnessListen, Name: conf.WitnessName, Logs: conf.WitnessLogs}, Witnesses: conf.Witnesses,
+	}
+}
+
+// furtherSettings are those of a further consortium: what the file in its directory
+// says. Unless that says where, its node listens nowhere.
+func furtherSettings(dir string) (node.Config, error) {
+	conf, err := config.Load(config.Source{Dir: dir})
+	if err != nil {
+		return node.Config{}, err
+	}
+	cfg := nodeConfig(dir, conf)
+	if !conf.Given("listen") {
+		cfg.Listen = nil
+	}
+	return cfg, nil
 }
 
 // failedStopTime is how long a node that failed may take to end: what it hangs on

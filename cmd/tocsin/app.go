@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tocsin-db/tocsin/node"
+	"github.com/tocsin-db/tocsin/node/consortia"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -50,12 +51,13 @@ func (p *program) app() *cli.App {
 		CommandNotFound:           func(*cli.Context, string) {},
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "the node's data `DIR`", EnvVars: []string{"TOCSIN_DATA"}, Value: defaultDir()},
+			&cli.StringFlag{Name: "consortium", Usage: "speak of the consortium of this `NAME` alone, not of the node's own; lookups then are of it alone"},
 		},
 		Commands: []*cli.Command{
 			p.initCommand(), p.inviteCommand(), p.joinCommand(), p.agentCommand(), p.demoCommand(),
 			p.hashCommand(), p.matchCommand(), p.explainCommand(),
 			p.proposeCommand(), p.referCommand(), p.voteCommand(), p.disputeCommand(),
-			p.caseCommand(), p.entryCommand(), p.memberCommand(), p.statusCommand(),
+			p.caseCommand(), p.entryCommand(), p.memberCommand(), p.statusCommand(), p.consortiumCommand(),
 			p.receiptCommand(), p.logCommand(), p.operatorCommand(), p.keysCommand(),
 			p.policyCommand(), p.taxonomyCommand(), p.allowCommand(), p.actionCommand(), p.reportCommand(),
 			p.configCommand(), p.benchCommand(), p.completionCommand(), p.versionCommand(),
@@ -152,6 +154,17 @@ func dataDir(c *cli.Context) (string, error) {
 	return filepath.Abs(dir)
 }
 
+// consortiumDir is the directory of the consortium that --consortium names, the data
+// directory where it names none.
+func consortiumDir(c *cli.Context) (string, error) {
+	dir, err := dataDir(c)
+	if err != nil {
+		return "", err
+	}
+	p, err := consortia.Find(dir, c.String("consortium"))
+	return p.Dir, err
+}
+
 // Exit codes. Scripts rely on them: 0 never stands for something that was not
 // checked.
 const (
@@ -160,6 +173,7 @@ const (
 	exitFailed   = 2 // wrong use, an error, an unsupported medium
 	exitNotReady = 3
 	exitDenied   = 4
+	exitReview   = 5 // a match that people are to look at, none that counts as listed
 )
 
 // An exitError ends the program with a code and, unless it was told already,

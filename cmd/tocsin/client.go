@@ -16,11 +16,29 @@ import (
 
 	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/api/wire"
+	"github.com/tocsin-db/tocsin/node/consortia"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
-// connect returns a client of the node that runs on the data directory.
+// connect returns a client of the node that runs on the data directory, for the one
+// consortium that --consortium names.
 func connect(c *cli.Context) (*wire.ClientWithResponses, error) {
+	base := "http://localhost"
+	if name := c.String("consortium"); name != "" {
+		if err := consortia.CheckName(name); err != nil {
+			return nil, err
+		}
+		base += "/consortia/" + name
+	}
+	return client(c, base)
+}
+
+// connectAll is connect for all consortia.
+func connectAll(c *cli.Context) (*wire.ClientWithResponses, error) {
+	return client(c, "http://localhost")
+}
+
+func client(c *cli.Context, base string) (*wire.ClientWithResponses, error) {
 	dir, err := dataDir(c)
 	if err != nil {
 		return nil, err
@@ -29,7 +47,7 @@ func connect(c *cli.Context) (*wire.ClientWithResponses, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, "unix", filepath.Join(dir, api.SocketName))
 		return conn, dialError(dir, err)
 	}}
-	return wire.NewClientWithResponses("http://localhost", wire.WithHTTPClient(&http.Client{Transport: transport}))
+	return wire.NewClientWithResponses(base, wire.WithHTTPClient(&http.Client{Transport: transport}))
 }
 
 // dialError says in words why the socket cannot be opened.

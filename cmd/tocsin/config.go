@@ -44,7 +44,7 @@ func (p *program) configCheck(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	dir, err := dataDir(c)
+	dir, err := consortiumDir(c)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (p *program) configShow(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	dir, err := dataDir(c)
+	dir, err := consortiumDir(c)
 	if err != nil {
 		return err
 	}

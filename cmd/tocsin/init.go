@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func (p *program) initCard(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	id, err := ensureIdentity(c, dir, c.String("role"))
+	id, err := ensureIdentity(c, dir, c.String("role"), spec.Organisation{})
 	if err != nil {
 		return err
 	}
@@ -89,9 +90,10 @@ func (p *program) initCard(c *cli.Context) error {
 	return p.write(c, text)
 }
 
-// ensureIdentity loads the organisation in dir, or makes it from the flags. It
-// refuses flags that say something else than what is there; addresses may change.
-func ensureIdentity(c *cli.Context, dir, role string) (*identity.Identity, error) {
+// ensureIdentity loads the organisation in dir, or makes it from the flags, and from
+// another organisation where they say nothing. It refuses flags that say something
+// else than what is there; addresses may change.
+func ensureIdentity(c *cli.Context, dir, role string, like spec.Organisation) (*identity.Identity, error) {
 	if err := writeListen(dir, c.StringSlice("listen")); err != nil {
 		return nil, err
 	}
@@ -100,14 +102,14 @@ func ensureIdentity(c *cli.Context, dir, role string) (*identity.Identity, error
 		addresses = reachable(c.StringSlice("listen"))
 	}
 	if !identity.Exists(dir) {
-		for _, name := range []string{"id", "name", "jurisdiction"} {
-			if c.String(name) == "" {
-				return nil, usage("%s holds no organisation yet: --id, --name and --jurisdiction say which one to make", dir)
-			}
+		d := identity.Details{
+			ID: cmp.Or(c.String("id"), like.ID), Name: cmp.Or(c.String("name"), like.Name),
+			Jurisdiction: cmp.Or(c.String("jurisdiction"), like.Jurisdiction), Role: role, Addresses: addresses,
 		}
-		return identity.Create(dir, identity.Details{
-			ID: c.String("id"), Name: c.String("name"), Role: role, Jurisdiction: c.String("jurisdiction"), Addresses: addresses,
-		}, rand.Reader)
+		if d.ID == "" || d.Name == "" || d.Jurisdiction == "" {
+			return nil, usage("%s holds no organisation yet: --id, --name and --jurisdiction say which one to make", dir)
+		}
+		return identity.Create(dir, d, rand.Reader)
 	}
 	id, err := identity.Load(dir)
 	if err != nil {

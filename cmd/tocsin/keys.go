@@ -53,7 +53,7 @@ func (p *program) keysNew(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	dir, err := dataDir(c)
+	dir, err := consortiumDir(c)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (p *program) keysSwitch(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	dir, err := dataDir(c)
+	dir, err := consortiumDir(c)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (p *program) keysList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	dir, err := dataDir(c)
+	dir, err := consortiumDir(c)
 	if err != nil {
 		return err
 	}

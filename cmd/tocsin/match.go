@@ -89,12 +89,28 @@ func verdict(a *wire.MatchAnswer) error {
 		return nil
 	case api.VerdictMatch:
 		return &exitError{code: exitFound}
+	case api.VerdictReview:
+		return &exitError{code: exitReview}
+	}
+	if a.Incomplete {
+		return &exitError{exitNotReady, "not every consortium answered, so this is no answer: " + silent(a)}
 	}
 	var types []string
 	for _, u := range a.Unsupported {
 		types = append(types, fmt.Sprintf("%s (%s)", u.Type, u.Code))
 	}
 	return &exitError{exitFailed, "not everything could be looked up, so this is no answer: " + strings.Join(types, ", ")}
+}
+
+// silent names the consortia that did not answer, and why.
+func silent(a *wire.MatchAnswer) string {
+	var out []string
+	for _, x := range a.Consortia {
+		if x.Code != "" {
+			out = append(out, fmt.Sprintf("%s (%s: %s)", x.Name, x.Code, x.Reason))
+		}
+	}
+	return strings.Join(out, "; ")
 }
 
 // answerOf finds the answer in what the node said; a file that it could not look
@@ -177,7 +193,14 @@ func (p *program) printAnswer(c *cli.Context, a *wire.MatchAnswer) error {
 		if !m.Final {
 			final = "not final yet"
 		}
-		rows = append(rows, []string{m.Entry, m.Type, distance, string(m.State), final, strings.Join(m.Labels, ",")})
+		row := []string{m.Entry, m.Type, distance, string(m.State), final, strings.Join(m.Labels, ",")}
+		if m.Verdict != "" {
+			row = append(row, string(m.Verdict))
+		}
+		if m.Consortium != "" {
+			row = append(row, m.Consortium)
+		}
+		rows = append(rows, row)
 	}
 	if a.Truncated {
 		rows = append(rows, []string{"…"})
@@ -185,9 +208,31 @@ func (p *program) printAnswer(c *cli.Context, a *wire.MatchAnswer) error {
 	if err := p.table(rows); err != nil {
 		return err
 	}
+	if len(a.Consortia) > 0 {
+		return p.printFreshness(a)
+	}
 	if a.Stale {
 		fmt.Fprintf(p.talk, "tocsin: the answer is stale: no sequencers that make the log final have said for %d s that it is this one\n", a.AgeMs/1000)
 	}
 	_, err := fmt.Fprintf(p.out, "as of %d leaves of the log, %d final, %d s ago\n", a.Size, a.FinalSize, a.AgeMs/1000)
 	return err
+}
+
+// printFreshness tells for each consortium on what an answer rests.
+func (p *program) printFreshness(a *wire.MatchAnswer) error {
+	if a.Incomplete && a.Verdict != api.VerdictUnchecked {
+		fmt.Fprintf(p.talk, "tocsin: not every consortium answered: %s\n", silent(a))
+	}
+	var rows [][]string
+	for _, x := range a.Consortia {
+		how := fmt.Sprintf("as of %d leaves, %d final, %d s ago", x.Size, x.FinalSize, x.AgeMs/1000)
+		switch {
+		case x.Code != "":
+			how = "did not answer: " + x.Code
+		case x.Stale:
+			how += ", stale"
+		}
+		rows = append(rows, []string{x.Name, x.Origin, how})
+	}
+	return p.table(rows)
 }

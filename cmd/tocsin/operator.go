@@ -121,7 +121,7 @@ func verifyStore(c *cli.Context) (*wire.StoreReport, error) {
 			return nil, err
 		}
 	}
-	dir, err := dataDir(c)
+	dir, err := consortiumDir(c)
 	if err != nil {
 		return nil, err
 	}

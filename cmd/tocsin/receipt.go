@@ -100,7 +100,7 @@ func (p *program) genesis(c *cli.Context) (*spec.Genesis, error) {
 		}
 		return g.Genesis, nil
 	}
-	dir, err := dataDir(c)
+	dir, err := consortiumDir(c)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tocsin-db/tocsin/node/api/wire"
+	"github.com/tocsin-db/tocsin/node/consortia"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -154,5 +155,21 @@ func (p *program) printStatus(s *statusReport) error {
 	if s.NotCosigning != "" {
 		rows = append(rows, []string{"not cosigning", s.NotCosigning})
 	}
-	return p.table(rows)
+	return p.table(append(rows, consortiaRows(s.Consortia)...))
+}
+
+// consortiaRows tells of further consortia, and of an import policy that is not to
+// trust all.
+func consortiaRows(list []wire.Consortium) (rows [][]string) {
+	for i := range list {
+		x := &list[i]
+		policy := policyWords(&x.Imports)
+		switch {
+		case !x.Own:
+			rows = append(rows, []string{"follows", fmt.Sprintf("%s, %s: %s; %d entries; %d ms old; matches count as: %s", x.Name, x.Origin, stateOf(x), x.Entries, x.AgeMs, policy)})
+		case policy != string(consortia.Trust):
+			rows = append(rows, []string{"imports", policy})
+		}
+	}
+	return rows
 }

@@ -68,7 +68,13 @@ var routes = map[string]route{
 	"GET /v1/reports/compliance":  {socketDoor, noBody},
 	"GET /v1/status":              {socketDoor, noBody},
 	"POST /v1/verify":             {socketDoor, noBody},
-	"POST /v1/repair":             {socketDoor, noBody},
+
+	"GET /v1/consortia":                 {socketDoor, noBody},
+	"POST /v1/consortia":                {socketDoor, smallBody},
+	"POST /v1/consortia/{name}/leave":   {socketDoor, noBody},
+	"POST /v1/consortia/{name}/imports": {socketDoor, smallBody},
+
+	"POST /v1/repair": {socketDoor, noBody},
 }
 
 // A caller is who is at the other end of a connection.

@@ -313,7 +313,7 @@ func TestReads(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	r := serveFake(t, nil)
-	r.checks = []Check{{"log", true, ""}, {"index", false, "still loading"}}
+	r.checks = []Check{{Name: "log", OK: true}, {Name: "index", Reason: "still loading"}}
 	status, _, body := r.ask(t, "GET", "/readyz", "", "")
 	if h := decode[wire.Health](t, body); status != 503 || h.Ok || len(h.Checks) != 2 || h.Checks[1].Reason != "still loading" {
 		t.Errorf("not ready: status %d, %s", status, body)

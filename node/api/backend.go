@@ -71,8 +71,10 @@ type Backend interface {
 	// RepairStore compares the state with members' and takes damaged buckets of
 	// live signals from them.
 	RepairStore(ctx context.Context) (*RepairReport, error)
-	// Ready returns every check that must pass before lookups can be trusted.
+	// Ready returns every check that must pass before lookups can be trusted, of the
+	// node's own consortium.
 	Ready(ctx context.Context) []Check
+	Following
 }
 
 // A Page asks for the items behind a cursor. The cursor is "" for the first
@@ -90,6 +92,7 @@ const MaxPage = 500
 // Verdicts of a lookup.
 const (
 	VerdictMatch     = "match"
+	VerdictReview    = "review"
 	VerdictNoMatch   = "no-match"
 	VerdictUnchecked = "unchecked"
 )
@@ -100,27 +103,39 @@ type MatchAnswer struct {
 	Signals     []spec.Signal // what was looked up, computed from the file or given
 	Unsupported []Unsupported // what could not be looked up
 	Truncated   bool          // there are more matches than are listed
+	// Consortia says, where several are followed, on what the answer rests in each.
+	Consortia []ConsortiumAnswer
 	Freshness
 }
 
-// Verdict is "match" when anything matched, "unchecked" when nothing did and
-// not everything could be looked up, else "no-match".
+// Verdict is "match" when anything matched that counts as listed, "review" when
+// something did that does not, "unchecked" when nothing did and not everything could
+// be looked up, else "no-match".
 func (a *MatchAnswer) Verdict() string {
+	for i := range a.Matches {
+		if a.Matches[i].Verdict != VerdictReview {
+			return VerdictMatch
+		}
+	}
 	switch {
 	case len(a.Matches) > 0:
-		return VerdictMatch
-	case len(a.Unsupported) > 0 || len(a.Signals) == 0:
+		return VerdictReview
+	case len(a.Unsupported) > 0 || len(a.Signals) == 0 || a.Incomplete || a.Truncated:
 		return VerdictUnchecked
 	}
 	return VerdictNoMatch
 }
 
-// Freshness says on which state of the log an answer rests.
+// Freshness says on which state of the log an answer rests. Where several consortia
+// are followed, the sizes are of the node's own log, Age the largest, and Stale true
+// if it is for any.
 type Freshness struct {
 	Size  uint64        // leaves of the log
 	Final uint64        // of them those that enough sequencers cosigned
 	Age   time.Duration // of the newest final checkpoint
 	Stale bool          // older than this node accepts
+	// Incomplete says that a consortium that is followed did not answer.
+	Incomplete bool
 }
 
 // A Match is one entry with one of its signals near one looked up.
@@ -133,6 +148,10 @@ type Match struct {
 	Labels    []string
 	LogIndex  uint64 // of the decision that gave the entry its state
 	Final     bool   // that decision is in the final part of the log
+	// Verdict is VerdictMatch or VerdictReview under the import policy; "", as
+	// VerdictMatch, where there is nothing to tell apart.
+	Verdict    string
+	Consortium string // origin, where several are followed
 }
 
 // Unsupported is a signal type that could not be computed or looked up.
@@ -342,6 +361,7 @@ type Status struct {
 	Witnesses    []string // names of the keys behind them
 	Sync         *Sync    // of a node that follows, else nil
 	Serving      Serving
+	Consortia    []Consortium
 	Freshness
 }
 
@@ -409,7 +429,8 @@ type Upstream struct {
 
 // A Check is one condition of being ready.
 type Check struct {
-	Name   string
-	OK     bool
-	Reason string // one sentence when not OK
+	Name       string
+	OK         bool
+	Reason     string // one sentence when not OK
+	Consortium string // name of the further one that it is of, or ""
 }

@@ -50,7 +50,13 @@ func appendBatchAnswer(b []byte, id string, a *MatchAnswer) []byte {
 
 func appendAnswer(b []byte, a *MatchAnswer) []byte {
 	b = strconv.AppendInt(append(b, `{"age_ms":`...), a.Age.Milliseconds(), 10)
+	if len(a.Consortia) > 0 {
+		b = appendConsortia(append(b, `,"consortia":[`...), a.Consortia)
+	}
 	b = strconv.AppendInt(append(b, `,"final_size":`...), int64(a.Final), 10)
+	if a.Incomplete {
+		b = append(b, `,"incomplete":true`...)
+	}
 	b = append(b, `,"matches":[`...)
 	for i := range a.Matches {
 		b = appendMatch(comma(b, i), &a.Matches[i])
@@ -70,8 +76,31 @@ func appendAnswer(b []byte, a *MatchAnswer) []byte {
 	return append(appendText(append(b, `],"verdict":`...), a.Verdict()), '}')
 }
 
+func appendConsortia(b []byte, list []ConsortiumAnswer) []byte {
+	for i := range list {
+		c := &list[i]
+		b = strconv.AppendInt(append(comma(b, i), `{"age_ms":`...), c.Age.Milliseconds(), 10)
+		if c.Code != "" {
+			b = appendText(append(b, `,"code":`...), string(c.Code))
+		}
+		b = strconv.AppendInt(append(b, `,"final_size":`...), int64(c.Final), 10)
+		b = appendText(append(b, `,"name":`...), c.Name)
+		b = appendText(append(b, `,"origin":`...), c.Origin)
+		if c.Reason != "" {
+			b = appendText(append(b, `,"reason":`...), c.Reason)
+		}
+		b = strconv.AppendInt(append(b, `,"size":`...), int64(c.Size), 10)
+		b = append(strconv.AppendBool(append(b, `,"stale":`...), c.Stale), '}')
+	}
+	return append(b, ']')
+}
+
 func appendMatch(b []byte, m *Match) []byte {
-	b = strconv.AppendInt(append(b, `{"distance":`...), int64(m.Distance), 10)
+	b = append(b, '{')
+	if m.Consortium != "" {
+		b = append(appendText(append(b, `"consortium":`...), m.Consortium), ',')
+	}
+	b = strconv.AppendInt(append(b, `"distance":`...), int64(m.Distance), 10)
 	b = hex.AppendEncode(append(b, `,"entry":"`...), m.Entry[:])
 	b = strconv.AppendBool(append(b, `","final":`...), m.Final)
 	b = append(b, `,"labels":[`...)
@@ -81,7 +110,11 @@ func appendMatch(b []byte, m *Match) []byte {
 	b = strconv.AppendInt(append(b, `],"log_index":`...), int64(m.LogIndex), 10)
 	b = appendText(append(b, `,"state":`...), m.State)
 	b = strconv.AppendInt(append(b, `,"threshold":`...), int64(m.Threshold), 10)
-	return append(appendText(append(b, `,"type":`...), m.Type), '}')
+	b = appendText(append(b, `,"type":`...), m.Type)
+	if m.Verdict != "" {
+		b = appendText(append(b, `,"verdict":`...), m.Verdict)
+	}
+	return append(b, '}')
 }
 
 func appendSignal(b []byte, s *spec.Signal) []byte {

@@ -19,10 +19,11 @@ func FuzzAnswer(f *testing.F) {
 		all := MatchAnswer{
 			Matches: []Match{
 				{Entry: spec.LeafHash(value), Type: id, Distance: n, Threshold: -n, State: label, Labels: []string{label, id}, LogIndex: size, Final: flag},
-				{Type: "pdq", Labels: nil, Final: !flag},
+				{Type: "pdq", Labels: nil, Final: !flag, Verdict: label, Consortium: id},
 			},
+			Consortia:   []ConsortiumAnswer{{Name: id, Origin: label, Freshness: Freshness{Size: size, Final: size / 3, Age: time.Duration(age), Stale: flag}}, {Code: spec.Code(id), Reason: label}},
 			Unsupported: []Unsupported{{id, spec.Code(label)}, {"md5", spec.CodeSignalType}},
-			Truncated:   flag, Freshness: Freshness{Size: size, Final: size / 2, Age: time.Duration(age), Stale: !flag},
+			Truncated:   flag, Freshness: Freshness{Size: size, Final: size / 2, Age: time.Duration(age), Stale: !flag, Incomplete: flag},
 		}
 		for _, st := range spec.SignalTypes() {
 			all.Signals = append(all.Signals, spec.Signal{Type: st.Name, Value: value, Quality: n})

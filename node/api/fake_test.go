@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tocsin-db/tocsin/node/consortia"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -28,6 +29,8 @@ type fake struct {
 	err    error
 	boom   bool
 	checks []Check
+
+	consortia []Consortium
 }
 
 func (f *fake) called(name string, arg any) error {
@@ -203,6 +206,20 @@ func (f *fake) Members(context.Context) ([]Member, error) {
 
 func (f *fake) Status(context.Context) (Status, error) {
 	return Status{Origin: "north/0123", Organisation: "alpha", Role: "member"}, f.called("Status", nil)
+}
+
+func (f *fake) Consortia(context.Context) ([]Consortium, error) { return f.consortia, nil }
+
+func (f *fake) FollowConsortium(_ context.Context, name string) error {
+	return f.called("FollowConsortium", name)
+}
+
+func (f *fake) LeaveConsortium(_ context.Context, name string) error {
+	return f.called("LeaveConsortium", name)
+}
+
+func (f *fake) SetImports(_ context.Context, name string, p *consortia.Policy) error {
+	return f.called("SetImports", *p)
 }
 
 func (f *fake) Ready(context.Context) []Check {

@@ -177,12 +177,16 @@ func wireAnswer(a MatchAnswer) wire.MatchAnswer {
 		Verdict: wire.Verdict(a.Verdict()), Truncated: a.Truncated,
 		Matches: make([]wire.Match, len(a.Matches)), Unsupported: make([]wire.Unsupported, len(a.Unsupported)),
 		Signals: wireSignals(a.Signals),
-		Size:    int64(a.Size), FinalSize: int64(a.Final), AgeMs: a.Age.Milliseconds(), Stale: a.Stale,
+		Size:    int64(a.Size), FinalSize: int64(a.Final), AgeMs: a.Age.Milliseconds(), Stale: a.Stale, Incomplete: a.Incomplete,
+	}
+	for i := range a.Consortia {
+		out.Consortia = append(out.Consortia, wireConsortiumAnswer(&a.Consortia[i]))
 	}
 	for i, m := range a.Matches {
 		out.Matches[i] = wire.Match{
 			Entry: m.Entry.String(), Type: m.Type, Distance: m.Distance, Threshold: m.Threshold,
 			State: wire.EntryState(m.State), Labels: list(m.Labels), LogIndex: int64(m.LogIndex), Final: m.Final,
+			Verdict: wire.Verdict(m.Verdict), Consortium: m.Consortium,
 		}
 	}
 	for i, u := range a.Unsupported {

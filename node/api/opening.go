@@ -18,6 +18,9 @@ type opening struct {
 // Ready implements Backend.
 func (o *opening) Ready(context.Context) []Check { return o.checks() }
 
+// Consortia implements Backend: their checks come with them.
+func (o *opening) Consortia(context.Context) ([]Consortium, error) { return nil, nil }
+
 // notYet says why nothing else is answered.
 func (o *opening) notYet() error {
 	for _, c := range o.checks() {

@@ -49,10 +49,11 @@ var statuses = map[spec.Code]int{
 	spec.CodeNotOpener:  http.StatusForbidden,
 	spec.CodeBarred:     http.StatusForbidden,
 
-	spec.CodeNotFound: http.StatusNotFound,
-	spec.CodeCase:     http.StatusNotFound,
-	spec.CodeEntry:    http.StatusNotFound,
-	CodeMethod:        http.StatusMethodNotAllowed,
+	spec.CodeNotFound:   http.StatusNotFound,
+	spec.CodeCase:       http.StatusNotFound,
+	spec.CodeEntry:      http.StatusNotFound,
+	spec.CodeConsortium: http.StatusNotFound,
+	CodeMethod:          http.StatusMethodNotAllowed,
 
 	spec.CodeSignature:  http.StatusConflict,
 	spec.CodeOrg:        http.StatusConflict,
@@ -65,6 +66,7 @@ var statuses = map[spec.Code]int{
 	spec.CodeEntryState: http.StatusConflict,
 	spec.CodeDisputed:   http.StatusConflict,
 	spec.CodeEnrolled:   http.StatusConflict,
+	spec.CodeFollowed:   http.StatusConflict,
 	spec.CodePending:    http.StatusConflict,
 	spec.CodeRevoked:    http.StatusConflict,
 	spec.CodeSeconded:   http.StatusConflict,

@@ -140,6 +140,7 @@ func (s *service) Status(ctx context.Context, _ wire.StatusRequestObject) (wire.
 		LiveRoot: st.LiveRoot.String(), RulesRoot: st.RulesRoot.String(),
 		Size: int64(st.Size), FinalSize: int64(st.Final), AgeMs: st.Age.Milliseconds(), Stale: st.Stale,
 		Damage: st.Damage, NotAnswering: st.NotAnswering, NotCosigning: st.NotCosigning, Cosigners: append([]string{}, st.Cosigners...), Witnesses: append([]string{}, st.Witnesses...), Sync: wireSync(st.Sync), Serving: wireServing(&st.Serving),
+		Consortia: wireConsortia(st.Consortia),
 	}, nil
 }
 
@@ -213,6 +214,15 @@ func (s *service) Readyz(ctx context.Context, _ wire.ReadyzRequestObject) (wire.
 	for _, c := range s.b.Ready(ctx) {
 		h.Ok = h.Ok && c.OK
 		h.Checks = append(h.Checks, wire.Check{Name: c.Name, Ok: c.OK, Reason: c.Reason})
+	}
+	list, err := s.b.Consortia(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range list {
+		for _, c := range other.Checks {
+			h.Checks = append(h.Checks, wire.Check{Name: c.Name, Ok: c.OK, Reason: c.Reason, Consortium: other.Name})
+		}
 	}
 	if !h.Ok {
 		return wire.Readyz503JSONResponse(h), nil

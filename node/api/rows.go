@@ -122,6 +122,9 @@ func (o *rowsWriter) flush() error {
 		h.Set("Tocsin-Log-Final", strconv.FormatUint(o.Final, 10))
 		h.Set("Tocsin-Log-Age-Ms", strconv.FormatInt(o.Age.Milliseconds(), 10))
 		h.Set("Tocsin-Log-Stale", strconv.FormatBool(o.Stale))
+		if o.Incomplete {
+			h.Set("Tocsin-Incomplete", "true")
+		}
 	}
 	_, err := o.w.Write(o.kept.Bytes())
 	o.kept.Reset()

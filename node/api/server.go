@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +52,7 @@ type Server struct {
 	socket  string // to remove
 	tcp     net.Addr
 	handler atomic.Pointer[http.Handler]
+	mounted sync.Map // consortium's name → http.Handler
 	done    sync.WaitGroup
 	closed  sync.Once
 }
@@ -90,7 +92,13 @@ func Open(cfg Config) (*Server, error) {
 	} else {
 		s.Serve(cfg.Backend, cfg.Proofs)
 	}
-	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.handler.Load()).ServeHTTP(w, r) })
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, mountPath) {
+			s.serveMounted(w, r)
+			return
+		}
+		(*s.handler.Load()).ServeHTTP(w, r)
+	})
 	s.serve(socket, socketDoor, h)
 	s.serve(tcp, tcpDoor, guardTCP(h))
 	return s, nil

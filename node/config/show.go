@@ -30,6 +30,9 @@ func (c *Config) Settings() []Setting {
 	return out
 }
 
+// Given reports whether a setting was given somewhere.
+func (c *Config) Given(name string) bool { return c.origins[name] != originDefault }
+
 // TOML returns the settings as a file that would set them, with each one's
 // origin in a comment when asked for.
 func (c *Config) TOML(origin bool) (string, error) {

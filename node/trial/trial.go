@@ -6,6 +6,7 @@
 package trial
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -26,6 +27,7 @@ type Options struct {
 	Dir       string        // folder for the data directories; must exist
 	Members   int           // how many found it
 	Sequence  []string      // of them those that sequence; nil: all
+	Name      string        // of the consortium; "": trial
 	HTTP      bool          // open a lookup door for each node on a free port
 	RTT       time.Duration // round trip between any two nodes, simulated; 0: that of loopback
 	Sightings int           // days, as in node.Config
@@ -81,7 +83,7 @@ func Found(ctx context.Context, o Options) (*Consortium, error) {
 		}
 		cards = append(cards, id.Card())
 	}
-	genesis, err := identity.Found("trial", cards)
+	genesis, err := identity.Found(cmp.Or(o.Name, "trial"), cards)
 	if err == nil {
 		genesis.Genesis.Policy.Sequencers = o.Sequence
 		err = genesis.Genesis.Check()

@@ -125,6 +125,18 @@ func (v *PolicyRequest) UnmarshalJSON(b []byte) error {
 	return complete(b, v)
 }
 
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *ConsortiumRequest) UnmarshalJSON(b []byte) error {
+	type plain ConsortiumRequest
+	return strict(b, (*plain)(v))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *ImportPolicy) UnmarshalJSON(b []byte) error {
+	type plain ImportPolicy
+	return strict(b, (*plain)(v))
+}
+
 // complete refuses an object in which a field of v is missing.
 func complete(b []byte, v any) error {
 	again, err := json.Marshal(v)

@@ -148,6 +148,27 @@ func (e EntryState) Valid() bool {
 	}
 }
 
+// Defines values for ImportAction.
+const (
+	ImportActionIgnore ImportAction = "ignore"
+	ImportActionReview ImportAction = "review"
+	ImportActionTrust  ImportAction = "trust"
+)
+
+// Valid indicates whether the value is a known member of the ImportAction enum.
+func (e ImportAction) Valid() bool {
+	switch e {
+	case ImportActionIgnore:
+		return true
+	case ImportActionReview:
+		return true
+	case ImportActionTrust:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for KeyUse.
 const (
 	Cosign KeyUse = "cosign"
@@ -287,6 +308,7 @@ func (e Tier) Valid() bool {
 const (
 	VerdictMatch     Verdict = "match"
 	VerdictNoMatch   Verdict = "no-match"
+	VerdictReview    Verdict = "review"
 	VerdictUnchecked Verdict = "unchecked"
 )
 
@@ -296,6 +318,8 @@ func (e Verdict) Valid() bool {
 	case VerdictMatch:
 		return true
 	case VerdictNoMatch:
+		return true
+	case VerdictReview:
 		return true
 	case VerdictUnchecked:
 		return true
@@ -504,9 +528,11 @@ type Cast struct {
 
 // Check defines model for Check.
 type Check struct {
-	Name   string `json:"name"`
-	Ok     bool   `json:"ok"`
-	Reason string `json:"reason,omitempty,omitzero"`
+	// Consortium Name of the further consortium that it is of; absent for the node's own
+	Consortium string `json:"consortium,omitempty,omitzero"`
+	Name       string `json:"name"`
+	Ok         bool   `json:"ok"`
+	Reason     string `json:"reason,omitempty,omitzero"`
 }
 
 // Choice defines model for Choice.
@@ -539,6 +565,71 @@ type ComplianceReport struct {
 
 	// SelfReported Figures that are an organisation's own word
 	SelfReported []string `json:"self_reported"`
+}
+
+// Consortium defines model for Consortium.
+type Consortium struct {
+	AgeMs int64 `json:"age_ms"`
+
+	// Entries That can match
+	Entries   int64        `json:"entries"`
+	FinalSize int64        `json:"final_size"`
+	Imports   ImportPolicy `json:"imports"`
+
+	// Name At this node
+	Name string `json:"name"`
+
+	// NotAnswering Why lookups get no answer from it; absent while they do
+	NotAnswering string `json:"not_answering,omitempty,omitzero"`
+
+	// Organisation As which this node is enrolled there
+	Organisation string `json:"organisation"`
+	Origin       string `json:"origin"`
+
+	// Own The node's own consortium
+	Own     bool  `json:"own"`
+	Role    Role  `json:"role"`
+	Running bool  `json:"running"`
+	Size    int64 `json:"size"`
+	Stale   bool  `json:"stale"`
+
+	// State As in Sync; sequences, opening or failed
+	State string `json:"state"`
+}
+
+// ConsortiumAnswer On what an answer rests in one consortium
+type ConsortiumAnswer struct {
+	// AgeMs Of its newest final checkpoint
+	AgeMs int64 `json:"age_ms"`
+
+	// Code Why it did not answer; absent when it did
+	Code string `json:"code,omitempty,omitzero"`
+
+	// FinalSize Of them those that enough sequencers cosigned
+	FinalSize int64 `json:"final_size"`
+
+	// Name At this node
+	Name   string `json:"name"`
+	Origin string `json:"origin"`
+
+	// Reason The same in words
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Size Leaves of its log
+	Size int64 `json:"size"`
+
+	// Stale Older than the node accepts
+	Stale bool `json:"stale"`
+}
+
+// ConsortiumList defines model for ConsortiumList.
+type ConsortiumList struct {
+	Consortia []Consortium `json:"consortia"`
+}
+
+// ConsortiumRequest defines model for ConsortiumRequest.
+type ConsortiumRequest struct {
+	Name string `json:"name"`
 }
 
 // Count defines model for Count.
@@ -623,6 +714,17 @@ type Health struct {
 // ID defines model for Id.
 type ID = string
 
+// ImportAction defines model for ImportAction.
+type ImportAction string
+
+// ImportPolicy defines model for ImportPolicy.
+type ImportPolicy struct {
+	Default ImportAction `json:"default"`
+
+	// Labels Actions for entries with these labels; where several apply, the strictest
+	Labels map[string]ImportAction `json:"labels,omitempty,omitzero"`
+}
+
 // Invitation defines model for Invitation.
 type Invitation struct {
 	Expires time.Time `json:"expires"`
@@ -683,6 +785,9 @@ type Made struct {
 
 // Match defines model for Match.
 type Match struct {
+	// Consortium Origin of the consortium whose entry it is; absent on a node that follows one alone
+	Consortium string `json:"consortium,omitempty,omitzero"`
+
 	// Distance Between the entry's signal and the one looked up
 	Distance int `json:"distance"`
 	Entry    ID  `json:"entry"`
@@ -700,6 +805,9 @@ type Match struct {
 
 	// Type Type of the signal that is near
 	Type string `json:"type"`
+
+	// Verdict match or review, under the import policy of its consortium; absent where that trusts all and there is but one
+	Verdict Verdict `json:"verdict,omitempty,omitzero"`
 }
 
 // MatchAnswer defines model for MatchAnswer.
@@ -707,9 +815,16 @@ type MatchAnswer struct {
 	// AgeMs Of the newest final checkpoint; as many sequencers as make one final cosigned it no longer ago
 	AgeMs int64 `json:"age_ms"`
 
+	// Consortia On a node that follows several, each of them, its own first. Then size and final_size
+	// are of its own log, age_ms the largest, and stale true if it is for any.
+	Consortia []ConsortiumAnswer `json:"consortia,omitempty,omitzero"`
+
 	// FinalSize Of them those that enough sequencers cosigned
-	FinalSize int64   `json:"final_size"`
-	Matches   []Match `json:"matches"`
+	FinalSize int64 `json:"final_size"`
+
+	// Incomplete A consortium that is followed did not answer; `consortia` says which and why
+	Incomplete bool    `json:"incomplete,omitempty,omitzero"`
+	Matches    []Match `json:"matches"`
 
 	// Signals What was looked up
 	Signals []Signal `json:"signals"`
@@ -723,7 +838,9 @@ type MatchAnswer struct {
 	// Truncated There are more matches than are listed
 	Truncated   bool          `json:"truncated"`
 	Unsupported []Unsupported `json:"unsupported"`
-	Verdict     Verdict       `json:"verdict"`
+
+	// Verdict `review`: nothing matched that counts as listed, but something that the import policy has people look at
+	Verdict Verdict `json:"verdict"`
 }
 
 // MatchRequest defines model for MatchRequest.
@@ -1060,6 +1177,9 @@ type Status struct {
 	// AgeMs Of the newest final checkpoint
 	AgeMs int64 `json:"age_ms"`
 
+	// Consortia Those that this node follows
+	Consortia []Consortium `json:"consortia,omitempty,omitzero"`
+
 	// Cosigners Sequencers whose cosignatures make the newest final checkpoint final
 	Cosigners []string `json:"cosigners"`
 
@@ -1223,7 +1343,7 @@ type Upstream struct {
 	Size int64 `json:"size"`
 }
 
-// Verdict defines model for Verdict.
+// Verdict `review`: nothing matched that counts as listed, but something that the import policy has people look at
 type Verdict string
 
 // Vote defines model for Vote.
@@ -1257,6 +1377,9 @@ type WithdrawalRequest struct {
 	Reason string `json:"reason"`
 	Text   string `json:"text,omitempty,omitzero"`
 }
+
+// ConsortiumName defines model for ConsortiumName.
+type ConsortiumName = string
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -1319,6 +1442,12 @@ type ReportActionsJSONRequestBody = ActionsRequest
 
 // ChangeAllowedJSONRequestBody defines body for ChangeAllowed for application/json ContentType.
 type ChangeAllowedJSONRequestBody = AllowRequest
+
+// FollowConsortiumJSONRequestBody defines body for FollowConsortium for application/json ContentType.
+type FollowConsortiumJSONRequestBody = ConsortiumRequest
+
+// SetImportsJSONRequestBody defines body for SetImports for application/json ContentType.
+type SetImportsJSONRequestBody = ImportPolicy
 
 // DisputeJSONRequestBody defines body for Dispute for application/json ContentType.
 type DisputeJSONRequestBody = DisputeRequest
@@ -1434,6 +1563,9 @@ type ClientInterface interface {
 
 	// Readyz Whether lookups can be trusted, check by check
 	//
+	// The checks of the node's own consortium decide. Those of others that it follows are
+	// listed with the consortium's name: answers say themselves when one of them is missing.
+	//
 	// Corresponds with GET /readyz (the `Readyz` operationId).
 	Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -1487,6 +1619,52 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/cases/{id} (the `ShowCase` operationId).
 	ShowCase(ctx context.Context, id ID, params *ShowCaseParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListConsortia The consortia that this node follows, its own first
+	//
+	// Corresponds with GET /v1/consortia (the `ListConsortia` operationId).
+	ListConsortia(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FollowConsortiumWithBody Begin to follow a consortium that was joined, or again one whose node failed
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/consortia (the `FollowConsortium` operationId).
+	FollowConsortiumWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// FollowConsortium Begin to follow a consortium that was joined, or again one whose node failed
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/consortia (the `FollowConsortium` operationId).
+	FollowConsortium(ctx context.Context, body FollowConsortiumJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetImportsWithBody Change what matches with a consortium count as at this site
+	//
+	// It holds from the next lookup on and over restarts; what is stored does not change. A
+	// label that neither the consortium's taxonomy nor any of its entries has is refused
+	// with BAD_LABEL.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/consortia/{name}/imports (the `SetImports` operationId).
+	SetImportsWithBody(ctx context.Context, name ConsortiumName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetImports Change what matches with a consortium count as at this site
+	//
+	// It holds from the next lookup on and over restarts; what is stored does not change. A
+	// label that neither the consortium's taxonomy nor any of its entries has is refused
+	// with BAD_LABEL.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/consortia/{name}/imports (the `SetImports` operationId).
+	SetImports(ctx context.Context, name ConsortiumName, body SetImportsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LeaveConsortium End following a consortium and delete its keys, store and mark from this node
+	//
+	// Corresponds with POST /v1/consortia/{name}/leave (the `LeaveConsortium` operationId).
+	LeaveConsortium(ctx context.Context, name ConsortiumName, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DisputeWithBody Dispute an entry, which opens a case
 	//
@@ -1551,6 +1729,13 @@ type ClientInterface interface {
 	// nothing but its exact hashes could be looked up, without a match, gets status 415; the
 	// problem's `answer` says what was done.
 	//
+	// A node that follows several consortia answers from all of them: every match names its
+	// consortium and the verdict under that one's import policy, and `consortia` says how
+	// fresh each is. When one of them refuses, as a stale one that fails closed does, the
+	// answers of the others are given, `incomplete` is true, and what would be `no-match` is
+	// `unchecked`. Only when all refuse is the lookup refused, as the node's own consortium
+	// refuses it.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/match (the `Match` operationId).
@@ -1562,6 +1747,13 @@ type ClientInterface interface {
 	// and that not everything could be looked up: it never means "no match". A file of which
 	// nothing but its exact hashes could be looked up, without a match, gets status 415; the
 	// problem's `answer` says what was done.
+	//
+	// A node that follows several consortia answers from all of them: every match names its
+	// consortium and the verdict under that one's import policy, and `consortia` says how
+	// fresh each is. When one of them refuses, as a stale one that fails closed does, the
+	// answers of the others are given, `incomplete` is true, and what would be `no-match` is
+	// `unchecked`. Only when all refuse is the lookup refused, as the node's own consortium
+	// refuses it.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1582,7 +1774,8 @@ type ClientInterface interface {
 	// MatchRowsWithBody Ask of many SHA-256 values at once whether they are listed
 	//
 	// The body is rows of 32 bytes, each a SHA-256 in binary; the answer is one byte for each
-	// row, in their order: 0 not listed, 1 listed. It answers by equality alone and says
+	// row, in their order: 0 not listed, 1 listed, 2 found where the import policy has it
+	// reviewed and nowhere listed. It answers by equality alone and says
 	// nothing of the entries: `/v1/match` does, for the few values that are listed. A value
 	// counts as listed until the log says that its entry is over.
 	//
@@ -1749,6 +1942,9 @@ func (c *Client) Livez(ctx context.Context, reqEditors ...RequestEditorFn) (*htt
 
 // Readyz Whether lookups can be trusted, check by check
 //
+// The checks of the node's own consortium decide. Those of others that it follows are
+// listed with the consortium's name: answers say themselves when one of them is missing.
+//
 // Corresponds with GET /readyz (the `Readyz` operationId).
 func (c *Client) Readyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReadyzRequest(c.Server)
@@ -1873,6 +2069,112 @@ func (c *Client) ListCases(ctx context.Context, params *ListCasesParams, reqEdit
 // Corresponds with GET /v1/cases/{id} (the `ShowCase` operationId).
 func (c *Client) ShowCase(ctx context.Context, id ID, params *ShowCaseParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewShowCaseRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListConsortia The consortia that this node follows, its own first
+//
+// Corresponds with GET /v1/consortia (the `ListConsortia` operationId).
+func (c *Client) ListConsortia(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListConsortiaRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FollowConsortiumWithBody Begin to follow a consortium that was joined, or again one whose node failed
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/consortia (the `FollowConsortium` operationId).
+func (c *Client) FollowConsortiumWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFollowConsortiumRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// FollowConsortium Begin to follow a consortium that was joined, or again one whose node failed
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/consortia (the `FollowConsortium` operationId).
+func (c *Client) FollowConsortium(ctx context.Context, body FollowConsortiumJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFollowConsortiumRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetImportsWithBody Change what matches with a consortium count as at this site
+//
+// It holds from the next lookup on and over restarts; what is stored does not change. A
+// label that neither the consortium's taxonomy nor any of its entries has is refused
+// with BAD_LABEL.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/consortia/{name}/imports (the `SetImports` operationId).
+func (c *Client) SetImportsWithBody(ctx context.Context, name ConsortiumName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetImportsRequestWithBody(c.Server, name, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetImports Change what matches with a consortium count as at this site
+//
+// It holds from the next lookup on and over restarts; what is stored does not change. A
+// label that neither the consortium's taxonomy nor any of its entries has is refused
+// with BAD_LABEL.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/consortia/{name}/imports (the `SetImports` operationId).
+func (c *Client) SetImports(ctx context.Context, name ConsortiumName, body SetImportsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetImportsRequest(c.Server, name, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LeaveConsortium End following a consortium and delete its keys, store and mark from this node
+//
+// Corresponds with POST /v1/consortia/{name}/leave (the `LeaveConsortium` operationId).
+func (c *Client) LeaveConsortium(ctx context.Context, name ConsortiumName, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLeaveConsortiumRequest(c.Server, name)
 	if err != nil {
 		return nil, err
 	}
@@ -2026,6 +2328,13 @@ func (c *Client) ChangeKey(ctx context.Context, body ChangeKeyJSONRequestBody, r
 // nothing but its exact hashes could be looked up, without a match, gets status 415; the
 // problem's `answer` says what was done.
 //
+// A node that follows several consortia answers from all of them: every match names its
+// consortium and the verdict under that one's import policy, and `consortia` says how
+// fresh each is. When one of them refuses, as a stale one that fails closed does, the
+// answers of the others are given, `incomplete` is true, and what would be `no-match` is
+// `unchecked`. Only when all refuse is the lookup refused, as the node's own consortium
+// refuses it.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/match (the `Match` operationId).
@@ -2047,6 +2356,13 @@ func (c *Client) MatchWithBody(ctx context.Context, contentType string, body io.
 // and that not everything could be looked up: it never means "no match". A file of which
 // nothing but its exact hashes could be looked up, without a match, gets status 415; the
 // problem's `answer` says what was done.
+//
+// A node that follows several consortia answers from all of them: every match names its
+// consortium and the verdict under that one's import policy, and `consortia` says how
+// fresh each is. When one of them refuses, as a stale one that fails closed does, the
+// answers of the others are given, `incomplete` is true, and what would be `no-match` is
+// `unchecked`. Only when all refuse is the lookup refused, as the node's own consortium
+// refuses it.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2087,7 +2403,8 @@ func (c *Client) MatchBatchWithBody(ctx context.Context, contentType string, bod
 // MatchRowsWithBody Ask of many SHA-256 values at once whether they are listed
 //
 // The body is rows of 32 bytes, each a SHA-256 in binary; the answer is one byte for each
-// row, in their order: 0 not listed, 1 listed. It answers by equality alone and says
+// row, in their order: 0 not listed, 1 listed, 2 found where the import policy has it
+// reviewed and nowhere listed. It answers by equality alone and says
 // nothing of the entries: `/v1/match` does, for the few values that are listed. A value
 // counts as listed until the log says that its entry is over.
 //
@@ -2762,6 +3079,154 @@ func NewShowCaseRequest(server string, id ID, params *ShowCaseParams) (*http.Req
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListConsortiaRequest constructs an http.Request for the ListConsortia method
+func NewListConsortiaRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/consortia")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewFollowConsortiumRequest calls the generic FollowConsortium builder with application/json body
+func NewFollowConsortiumRequest(server string, body FollowConsortiumJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewFollowConsortiumRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewFollowConsortiumRequestWithBody constructs an http.Request for the FollowConsortium method, with any body, and a specified content type
+func NewFollowConsortiumRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/consortia")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSetImportsRequest calls the generic SetImports builder with application/json body
+func NewSetImportsRequest(server string, name ConsortiumName, body SetImportsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetImportsRequestWithBody(server, name, "application/json", bodyReader)
+}
+
+// NewSetImportsRequestWithBody constructs an http.Request for the SetImports method, with any body, and a specified content type
+func NewSetImportsRequestWithBody(server string, name ConsortiumName, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/consortia/%s/imports", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewLeaveConsortiumRequest constructs an http.Request for the LeaveConsortium method
+func NewLeaveConsortiumRequest(server string, name ConsortiumName) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/consortia/%s/leave", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -3635,6 +4100,9 @@ type ClientWithResponsesInterface interface {
 
 	// ReadyzWithResponse Whether lookups can be trusted, check by check
 	//
+	// The checks of the node's own consortium decide. Those of others that it follows are
+	// listed with the consortium's name: answers say themselves when one of them is missing.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /readyz (the `Readyz` operationId).
@@ -3696,6 +4164,56 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/cases/{id} (the `ShowCase` operationId).
 	ShowCaseWithResponse(ctx context.Context, id ID, params *ShowCaseParams, reqEditors ...RequestEditorFn) (*ShowCaseResponse, error)
+
+	// ListConsortiaWithResponse The consortia that this node follows, its own first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/consortia (the `ListConsortia` operationId).
+	ListConsortiaWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListConsortiaResponse, error)
+
+	// FollowConsortiumWithBodyWithResponse Begin to follow a consortium that was joined, or again one whose node failed
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/consortia (the `FollowConsortium` operationId).
+	FollowConsortiumWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FollowConsortiumResponse, error)
+
+	// FollowConsortiumWithResponse Begin to follow a consortium that was joined, or again one whose node failed
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/consortia (the `FollowConsortium` operationId).
+	FollowConsortiumWithResponse(ctx context.Context, body FollowConsortiumJSONRequestBody, reqEditors ...RequestEditorFn) (*FollowConsortiumResponse, error)
+
+	// SetImportsWithBodyWithResponse Change what matches with a consortium count as at this site
+	//
+	// It holds from the next lookup on and over restarts; what is stored does not change. A
+	// label that neither the consortium's taxonomy nor any of its entries has is refused
+	// with BAD_LABEL.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/consortia/{name}/imports (the `SetImports` operationId).
+	SetImportsWithBodyWithResponse(ctx context.Context, name ConsortiumName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetImportsResponse, error)
+
+	// SetImportsWithResponse Change what matches with a consortium count as at this site
+	//
+	// It holds from the next lookup on and over restarts; what is stored does not change. A
+	// label that neither the consortium's taxonomy nor any of its entries has is refused
+	// with BAD_LABEL.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/consortia/{name}/imports (the `SetImports` operationId).
+	SetImportsWithResponse(ctx context.Context, name ConsortiumName, body SetImportsJSONRequestBody, reqEditors ...RequestEditorFn) (*SetImportsResponse, error)
+
+	// LeaveConsortiumWithResponse End following a consortium and delete its keys, store and mark from this node
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/consortia/{name}/leave (the `LeaveConsortium` operationId).
+	LeaveConsortiumWithResponse(ctx context.Context, name ConsortiumName, reqEditors ...RequestEditorFn) (*LeaveConsortiumResponse, error)
 
 	// DisputeWithBodyWithResponse Dispute an entry, which opens a case
 	//
@@ -3764,6 +4282,13 @@ type ClientWithResponsesInterface interface {
 	// nothing but its exact hashes could be looked up, without a match, gets status 415; the
 	// problem's `answer` says what was done.
 	//
+	// A node that follows several consortia answers from all of them: every match names its
+	// consortium and the verdict under that one's import policy, and `consortia` says how
+	// fresh each is. When one of them refuses, as a stale one that fails closed does, the
+	// answers of the others are given, `incomplete` is true, and what would be `no-match` is
+	// `unchecked`. Only when all refuse is the lookup refused, as the node's own consortium
+	// refuses it.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/match (the `Match` operationId).
@@ -3775,6 +4300,13 @@ type ClientWithResponsesInterface interface {
 	// and that not everything could be looked up: it never means "no match". A file of which
 	// nothing but its exact hashes could be looked up, without a match, gets status 415; the
 	// problem's `answer` says what was done.
+	//
+	// A node that follows several consortia answers from all of them: every match names its
+	// consortium and the verdict under that one's import policy, and `consortia` says how
+	// fresh each is. When one of them refuses, as a stale one that fails closed does, the
+	// answers of the others are given, `incomplete` is true, and what would be `no-match` is
+	// `unchecked`. Only when all refuse is the lookup refused, as the node's own consortium
+	// refuses it.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3795,7 +4327,8 @@ type ClientWithResponsesInterface interface {
 	// MatchRowsWithBodyWithResponse Ask of many SHA-256 values at once whether they are listed
 	//
 	// The body is rows of 32 bytes, each a SHA-256 in binary; the answer is one byte for each
-	// row, in their order: 0 not listed, 1 listed. It answers by equality alone and says
+	// row, in their order: 0 not listed, 1 listed, 2 found where the import policy has it
+	// reviewed and nowhere listed. It answers by equality alone and says
 	// nothing of the entries: `/v1/match` does, for the few values that are listed. A value
 	// counts as listed until the log says that its entry is over.
 	//
@@ -4318,6 +4851,177 @@ func (r ShowCaseResponse) ContentType() string {
 	return ""
 }
 
+type ListConsortiaResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ConsortiumList
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListConsortiaResponse) GetJSON200() *ConsortiumList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListConsortiaResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListConsortiaResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListConsortiaResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListConsortiaResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListConsortiaResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type FollowConsortiumResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r FollowConsortiumResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r FollowConsortiumResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FollowConsortiumResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FollowConsortiumResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FollowConsortiumResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SetImportsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SetImportsResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SetImportsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SetImportsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetImportsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SetImportsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LeaveConsortiumResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *Problem
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LeaveConsortiumResponse) GetApplicationProblemJSONDefault() *Problem {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LeaveConsortiumResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LeaveConsortiumResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LeaveConsortiumResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LeaveConsortiumResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // DisputeResponse201Headers the declared response headers of an HTTP 201 response for Dispute
 type DisputeResponse201Headers struct {
 	Location string
@@ -4663,10 +5367,11 @@ func (r MatchBatchResponse) ContentType() string {
 
 // MatchRowsResponse200Headers the declared response headers of an HTTP 200 response for MatchRows
 type MatchRowsResponse200Headers struct {
-	TocsinLogAgeMs int64
-	TocsinLogFinal int64
-	TocsinLogSize  int64
-	TocsinLogStale bool
+	TocsinIncomplete bool
+	TocsinLogAgeMs   int64
+	TocsinLogFinal   int64
+	TocsinLogSize    int64
+	TocsinLogStale   bool
 }
 
 type MatchRowsResponse struct {
@@ -5441,6 +6146,9 @@ func (c *ClientWithResponses) LivezWithResponse(ctx context.Context, reqEditors 
 
 // ReadyzWithResponse Whether lookups can be trusted, check by check
 //
+// The checks of the node's own consortium decide. Those of others that it follows are
+// listed with the consortium's name: answers say themselves when one of them is missing.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /readyz (the `Readyz` operationId).
@@ -5549,6 +6257,92 @@ func (c *ClientWithResponses) ShowCaseWithResponse(ctx context.Context, id ID, p
 		return nil, err
 	}
 	return ParseShowCaseResponse(rsp)
+}
+
+// ListConsortiaWithResponse The consortia that this node follows, its own first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/consortia (the `ListConsortia` operationId).
+func (c *ClientWithResponses) ListConsortiaWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListConsortiaResponse, error) {
+	rsp, err := c.ListConsortia(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListConsortiaResponse(rsp)
+}
+
+// FollowConsortiumWithBodyWithResponse Begin to follow a consortium that was joined, or again one whose node failed
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/consortia (the `FollowConsortium` operationId).
+func (c *ClientWithResponses) FollowConsortiumWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*FollowConsortiumResponse, error) {
+	rsp, err := c.FollowConsortiumWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFollowConsortiumResponse(rsp)
+}
+
+// FollowConsortiumWithResponse Begin to follow a consortium that was joined, or again one whose node failed
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/consortia (the `FollowConsortium` operationId).
+func (c *ClientWithResponses) FollowConsortiumWithResponse(ctx context.Context, body FollowConsortiumJSONRequestBody, reqEditors ...RequestEditorFn) (*FollowConsortiumResponse, error) {
+	rsp, err := c.FollowConsortium(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFollowConsortiumResponse(rsp)
+}
+
+// SetImportsWithBodyWithResponse Change what matches with a consortium count as at this site
+//
+// It holds from the next lookup on and over restarts; what is stored does not change. A
+// label that neither the consortium's taxonomy nor any of its entries has is refused
+// with BAD_LABEL.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/consortia/{name}/imports (the `SetImports` operationId).
+func (c *ClientWithResponses) SetImportsWithBodyWithResponse(ctx context.Context, name ConsortiumName, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetImportsResponse, error) {
+	rsp, err := c.SetImportsWithBody(ctx, name, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetImportsResponse(rsp)
+}
+
+// SetImportsWithResponse Change what matches with a consortium count as at this site
+//
+// It holds from the next lookup on and over restarts; what is stored does not change. A
+// label that neither the consortium's taxonomy nor any of its entries has is refused
+// with BAD_LABEL.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/consortia/{name}/imports (the `SetImports` operationId).
+func (c *ClientWithResponses) SetImportsWithResponse(ctx context.Context, name ConsortiumName, body SetImportsJSONRequestBody, reqEditors ...RequestEditorFn) (*SetImportsResponse, error) {
+	rsp, err := c.SetImports(ctx, name, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetImportsResponse(rsp)
+}
+
+// LeaveConsortiumWithResponse End following a consortium and delete its keys, store and mark from this node
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/consortia/{name}/leave (the `LeaveConsortium` operationId).
+func (c *ClientWithResponses) LeaveConsortiumWithResponse(ctx context.Context, name ConsortiumName, reqEditors ...RequestEditorFn) (*LeaveConsortiumResponse, error) {
+	rsp, err := c.LeaveConsortium(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLeaveConsortiumResponse(rsp)
 }
 
 // DisputeWithBodyWithResponse Dispute an entry, which opens a case
@@ -5666,6 +6460,13 @@ func (c *ClientWithResponses) ChangeKeyWithResponse(ctx context.Context, body Ch
 // nothing but its exact hashes could be looked up, without a match, gets status 415; the
 // problem's `answer` says what was done.
 //
+// A node that follows several consortia answers from all of them: every match names its
+// consortium and the verdict under that one's import policy, and `consortia` says how
+// fresh each is. When one of them refuses, as a stale one that fails closed does, the
+// answers of the others are given, `incomplete` is true, and what would be `no-match` is
+// `unchecked`. Only when all refuse is the lookup refused, as the node's own consortium
+// refuses it.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/match (the `Match` operationId).
@@ -5683,6 +6484,13 @@ func (c *ClientWithResponses) MatchWithBodyWithResponse(ctx context.Context, con
 // and that not everything could be looked up: it never means "no match". A file of which
 // nothing but its exact hashes could be looked up, without a match, gets status 415; the
 // problem's `answer` says what was done.
+//
+// A node that follows several consortia answers from all of them: every match names its
+// consortium and the verdict under that one's import policy, and `consortia` says how
+// fresh each is. When one of them refuses, as a stale one that fails closed does, the
+// answers of the others are given, `incomplete` is true, and what would be `no-match` is
+// `unchecked`. Only when all refuse is the lookup refused, as the node's own consortium
+// refuses it.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -5715,7 +6523,8 @@ func (c *ClientWithResponses) MatchBatchWithBodyWithResponse(ctx context.Context
 // MatchRowsWithBodyWithResponse Ask of many SHA-256 values at once whether they are listed
 //
 // The body is rows of 32 bytes, each a SHA-256 in binary; the answer is one byte for each
-// row, in their order: 0 not listed, 1 listed. It answers by equality alone and says
+// row, in their order: 0 not listed, 1 listed, 2 found where the import policy has it
+// reviewed and nowhere listed. It answers by equality alone and says
 // nothing of the entries: `/v1/match` does, for the few values that are listed. A value
 // counts as listed until the log says that its entry is over.
 //
@@ -6270,6 +7079,126 @@ func ParseShowCaseResponse(rsp *http.Response) (*ShowCaseResponse, error) {
 	return response, nil
 }
 
+// ParseListConsortiaResponse parses an HTTP response from a ListConsortiaWithResponse call
+func ParseListConsortiaResponse(rsp *http.Response) (*ListConsortiaResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListConsortiaResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ConsortiumList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseFollowConsortiumResponse parses an HTTP response from a FollowConsortiumWithResponse call
+func ParseFollowConsortiumResponse(rsp *http.Response) (*FollowConsortiumResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FollowConsortiumResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSetImportsResponse parses an HTTP response from a SetImportsWithResponse call
+func ParseSetImportsResponse(rsp *http.Response) (*SetImportsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetImportsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLeaveConsortiumResponse parses an HTTP response from a LeaveConsortiumWithResponse call
+func ParseLeaveConsortiumResponse(rsp *http.Response) (*LeaveConsortiumResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LeaveConsortiumResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseDisputeResponse parses an HTTP response from a DisputeWithResponse call
 func ParseDisputeResponse(rsp *http.Response) (*DisputeResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -6546,6 +7475,13 @@ func ParseMatchRowsResponse(rsp *http.Response) (*MatchRowsResponse, error) {
 	switch {
 	case rsp.StatusCode == 200:
 		var headers MatchRowsResponse200Headers
+		if values := rsp.Header.Values("Tocsin-Incomplete"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Incomplete", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.TocsinIncomplete = value
+		}
 		if values := rsp.Header.Values("Tocsin-Log-Age-Ms"); len(values) > 0 {
 			var value int64
 			if err := runtime.BindStyledParameterWithOptions("simple", "Tocsin-Log-Age-Ms", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
@@ -7143,6 +8079,18 @@ type ServerInterface interface {
 	// ShowCase Show a case
 	// (GET /v1/cases/{id})
 	ShowCase(w http.ResponseWriter, r *http.Request, id ID, params ShowCaseParams)
+	// ListConsortia The consortia that this node follows, its own first
+	// (GET /v1/consortia)
+	ListConsortia(w http.ResponseWriter, r *http.Request)
+	// FollowConsortium Begin to follow a consortium that was joined, or again one whose node failed
+	// (POST /v1/consortia)
+	FollowConsortium(w http.ResponseWriter, r *http.Request)
+	// SetImports Change what matches with a consortium count as at this site
+	// (POST /v1/consortia/{name}/imports)
+	SetImports(w http.ResponseWriter, r *http.Request, name ConsortiumName)
+	// LeaveConsortium End following a consortium and delete its keys, store and mark from this node
+	// (POST /v1/consortia/{name}/leave)
+	LeaveConsortium(w http.ResponseWriter, r *http.Request, name ConsortiumName)
 	// Dispute Dispute an entry, which opens a case
 	// (POST /v1/disputes)
 	Dispute(w http.ResponseWriter, r *http.Request)
@@ -7427,6 +8375,86 @@ func (siw *ServerInterfaceWrapper) ShowCase(w http.ResponseWriter, r *http.Reque
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ShowCase(w, r, id, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListConsortia operation middleware
+func (siw *ServerInterfaceWrapper) ListConsortia(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListConsortia(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// FollowConsortium operation middleware
+func (siw *ServerInterfaceWrapper) FollowConsortium(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.FollowConsortium(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetImports operation middleware
+func (siw *ServerInterfaceWrapper) SetImports(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name ConsortiumName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", r.PathValue("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetImports(w, r, name)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// LeaveConsortium operation middleware
+func (siw *ServerInterfaceWrapper) LeaveConsortium(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "name" -------------
+	var name ConsortiumName
+
+	err = runtime.BindStyledParameterWithOptions("simple", "name", r.PathValue("name"), &name, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "name", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.LeaveConsortium(w, r, name)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -7990,6 +9018,10 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/entries/{id}", wrapper.ShowEntry)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/members", wrapper.ListMembers)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/status", wrapper.Status)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/consortia", wrapper.ListConsortia)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/consortia", wrapper.FollowConsortium)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/consortia/{name}/leave", wrapper.LeaveConsortium)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/consortia/{name}/imports", wrapper.SetImports)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/livez", wrapper.Livez)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/readyz", wrapper.Readyz)
 
@@ -8284,6 +9316,144 @@ type ShowCasedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ShowCasedefaultApplicationProblemPlusJSONResponse) VisitShowCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConsortiaRequestObject struct {
+}
+
+type ListConsortiaResponseObject interface {
+	VisitListConsortiaResponse(w http.ResponseWriter) error
+}
+
+type ListConsortia200JSONResponse ConsortiumList
+
+func (response ListConsortia200JSONResponse) VisitListConsortiaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConsortiadefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListConsortiadefaultApplicationProblemPlusJSONResponse) VisitListConsortiaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FollowConsortiumRequestObject struct {
+	Body *FollowConsortiumJSONRequestBody
+}
+
+type FollowConsortiumResponseObject interface {
+	VisitFollowConsortiumResponse(w http.ResponseWriter) error
+}
+
+type FollowConsortium204Response struct {
+}
+
+func (response FollowConsortium204Response) VisitFollowConsortiumResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type FollowConsortiumdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response FollowConsortiumdefaultApplicationProblemPlusJSONResponse) VisitFollowConsortiumResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetImportsRequestObject struct {
+	Name ConsortiumName `json:"name"`
+	Body *SetImportsJSONRequestBody
+}
+
+type SetImportsResponseObject interface {
+	VisitSetImportsResponse(w http.ResponseWriter) error
+}
+
+type SetImports204Response struct {
+}
+
+func (response SetImports204Response) VisitSetImportsResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type SetImportsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetImportsdefaultApplicationProblemPlusJSONResponse) VisitSetImportsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LeaveConsortiumRequestObject struct {
+	Name ConsortiumName `json:"name"`
+}
+
+type LeaveConsortiumResponseObject interface {
+	VisitLeaveConsortiumResponse(w http.ResponseWriter) error
+}
+
+type LeaveConsortium204Response struct {
+}
+
+func (response LeaveConsortium204Response) VisitLeaveConsortiumResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type LeaveConsortiumdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LeaveConsortiumdefaultApplicationProblemPlusJSONResponse) VisitLeaveConsortiumResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8611,10 +9781,11 @@ type MatchRowsResponseObject interface {
 }
 
 type MatchRows200ResponseHeaders struct {
-	TocsinLogAgeMs int64
-	TocsinLogFinal int64
-	TocsinLogSize  int64
-	TocsinLogStale bool
+	TocsinIncomplete bool
+	TocsinLogAgeMs   int64
+	TocsinLogFinal   int64
+	TocsinLogSize    int64
+	TocsinLogStale   bool
 }
 
 type MatchRows200ApplicationOctetStreamResponse struct {
@@ -8629,6 +9800,7 @@ func (response MatchRows200ApplicationOctetStreamResponse) VisitMatchRowsRespons
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
 	}
+	w.Header().Set("Tocsin-Incomplete", fmt.Sprint(response.Headers.TocsinIncomplete))
 	w.Header().Set("Tocsin-Log-Age-Ms", fmt.Sprint(response.Headers.TocsinLogAgeMs))
 	w.Header().Set("Tocsin-Log-Final", fmt.Sprint(response.Headers.TocsinLogFinal))
 	w.Header().Set("Tocsin-Log-Size", fmt.Sprint(response.Headers.TocsinLogSize))
@@ -9233,6 +10405,18 @@ type StrictServerInterface interface {
 	// ShowCase Show a case
 	// (GET /v1/cases/{id})
 	ShowCase(ctx context.Context, request ShowCaseRequestObject) (ShowCaseResponseObject, error)
+	// ListConsortia The consortia that this node follows, its own first
+	// (GET /v1/consortia)
+	ListConsortia(ctx context.Context, request ListConsortiaRequestObject) (ListConsortiaResponseObject, error)
+	// FollowConsortium Begin to follow a consortium that was joined, or again one whose node failed
+	// (POST /v1/consortia)
+	FollowConsortium(ctx context.Context, request FollowConsortiumRequestObject) (FollowConsortiumResponseObject, error)
+	// SetImports Change what matches with a consortium count as at this site
+	// (POST /v1/consortia/{name}/imports)
+	SetImports(ctx context.Context, request SetImportsRequestObject) (SetImportsResponseObject, error)
+	// LeaveConsortium End following a consortium and delete its keys, store and mark from this node
+	// (POST /v1/consortia/{name}/leave)
+	LeaveConsortium(ctx context.Context, request LeaveConsortiumRequestObject) (LeaveConsortiumResponseObject, error)
 	// Dispute Dispute an entry, which opens a case
 	// (POST /v1/disputes)
 	Dispute(ctx context.Context, request DisputeRequestObject) (DisputeResponseObject, error)
@@ -9522,6 +10706,120 @@ func (sh *strictHandler) ShowCase(w http.ResponseWriter, r *http.Request, id ID,
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ShowCaseResponseObject); ok {
 		if err := validResponse.VisitShowCaseResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListConsortia operation middleware
+func (sh *strictHandler) ListConsortia(w http.ResponseWriter, r *http.Request) {
+	var request ListConsortiaRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListConsortia(ctx, request.(ListConsortiaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListConsortia")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListConsortiaResponseObject); ok {
+		if err := validResponse.VisitListConsortiaResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// FollowConsortium operation middleware
+func (sh *strictHandler) FollowConsortium(w http.ResponseWriter, r *http.Request) {
+	var request FollowConsortiumRequestObject
+
+	var body FollowConsortiumJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.FollowConsortium(ctx, request.(FollowConsortiumRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FollowConsortium")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(FollowConsortiumResponseObject); ok {
+		if err := validResponse.VisitFollowConsortiumResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetImports operation middleware
+func (sh *strictHandler) SetImports(w http.ResponseWriter, r *http.Request, name ConsortiumName) {
+	var request SetImportsRequestObject
+
+	request.Name = name
+
+	var body SetImportsJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SetImports(ctx, request.(SetImportsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetImports")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SetImportsResponseObject); ok {
+		if err := validResponse.VisitSetImportsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// LeaveConsortium operation middleware
+func (sh *strictHandler) LeaveConsortium(w http.ResponseWriter, r *http.Request, name ConsortiumName) {
+	var request LeaveConsortiumRequestObject
+
+	request.Name = name
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.LeaveConsortium(ctx, request.(LeaveConsortiumRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LeaveConsortium")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(LeaveConsortiumResponseObject); ok {
+		if err := validResponse.VisitLeaveConsortiumResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -16,6 +16,10 @@ import (
 // enrolled and nothing else.
 const roleInvitee = "invitee"
 
+// roleUpstream is the role of a peer that this node follows by configuration, while
+// the state does not know it yet: it may be connected to, and ask for nothing.
+const roleUpstream = "upstream"
+
 // A directory knows who may connect: the enrolled organisations, from the
 // replicated state, and the holders of open invitations.
 type directory struct {
@@ -24,6 +28,7 @@ type directory struct {
 	orgs    map[p2p.PeerID]spec.Organisation
 	byID    map[string]p2p.PeerID
 	invited map[p2p.PeerID]invited
+	pinned  map[p2p.PeerID]bool // followed by configuration
 }
 
 // invited is what a member grants to the holder of an invitation.
@@ -47,7 +52,20 @@ func (d *directory) Role(id p2p.PeerID) (string, bool) {
 	if i, ok := d.invited[id]; ok && d.now().Before(i.until) {
 		return roleInvitee, true
 	}
+	if d.pinned[id] {
+		return roleUpstream, true
+	}
 	return "", false
+}
+
+// pin lets this node connect to peers that it follows by configuration.
+func (d *directory) pin(ids []p2p.PeerID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pinned = map[p2p.PeerID]bool{}
+	for _, id := range ids {
+		d.pinned[id] = true
+	}
 }
 
 // organisation returns who runs the node of this peer.

@@ -8,12 +8,14 @@ import (
 	"hash/fnv"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/p2p/federation"
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/tlog"
 )
 
 // follow keeps the log of a node that does not sequence up to date, from members
@@ -47,8 +49,34 @@ func (n *Node) follow(context.Context) error {
 	return nil
 }
 
-// upstreams lists the members, each node beginning with another.
+// pinUpstreams makes those known that this node is to follow.
+func (n *Node) pinUpstreams() error {
+	addrs := map[p2p.PeerID][]string{}
+	for _, s := range n.cfg.Upstreams {
+		id, addr, err := p2p.SplitAddr(s)
+		if err != nil {
+			return spec.Errorf(spec.CodeConfig, "an upstream: %w", err)
+		}
+		if addrs[id] == nil {
+			n.pinned = append(n.pinned, id)
+		}
+		addrs[id] = append(addrs[id], addr)
+	}
+	n.directory.pin(n.pinned)
+	for id, list := range addrs {
+		if err := n.host.AddPeer(id, list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// upstreams lists who is followed by configuration, else the members, each node
+// beginning with another.
 func (n *Node) upstreams() []p2p.PeerID {
+	if len(n.pinned) > 0 {
+		return n.pinned
+	}
 	ids := slices.DeleteFunc(n.directory.members(), func(id p2p.PeerID) bool { return id == n.host.ID() })
 	if len(ids) == 0 {
 		return ids
@@ -146,7 +174,26 @@ func (n *Node) syncStatus() *api.Sync {
 // halted says that two histories are final, or nil.
 func (n *Node) halted() error {
 	if st := n.Sync(); st != nil && st.State == federation.Halt {
-		return spec.Errorf(spec.CodeForked, "two histories are final: this node takes nothing any more, and answers from what it had")
+		return spec.Errorf(spec.CodeForked, "two histories are final: this node takes nothing any more, and answers from what it had; %s cosigned both, the proof is in the folder evidence of the data directory: show it to the members", strings.Join(n.accused(), ", "))
 	}
 	return nil
+}
+
+// accused lists who cosigned both of the histories for which this node halted.
+func (n *Node) accused() (both []string) {
+	f := n.reader.Fork()
+	if f == nil {
+		return nil
+	}
+	one, err := n.chain.Open(f.Other)
+	two, ferr := n.chain.Open(f.Final)
+	if err != nil || ferr != nil {
+		return nil
+	}
+	for _, c := range one.Cosignatures {
+		if slices.ContainsFunc(two.Cosignatures, func(o tlog.Cosignature) bool { return o.Org == c.Org }) {
+			both = append(both, c.Org)
+		}
+	}
+	return both
 }

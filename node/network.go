@@ -30,6 +30,9 @@ func (n *Node) openHost(context.Context) (err error) {
 		return err
 	}
 	n.onStop(func(context.Context) error { return n.host.Close() })
+	if err := n.pinUpstreams(); err != nil {
+		return err
+	}
 	n.forwards.call = func(ctx context.Context, to p2p.PeerID, req []byte) ([]byte, error) {
 		return n.host.Call(ctx, to, protocolSubmit, req, maxAnswer)
 	}

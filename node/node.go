@@ -49,6 +49,7 @@ type Config struct {
 	SnapshotEvery uint64
 	VerifyFull    bool          // replay the log from the founding document on, whatever snapshots there are
 	MaxAge        time.Duration // of what is final, past which lookups are refused; 0: they are flagged only
+	Upstreams     []string      // nodes that this one follows in place of members: multiaddrs with peer ids
 	Followers     int           // nodes that are pushed to at once; 0: the default of package federation
 	Subscribers   int           // nodes that may follow at once; 0: the default
 	BulkRate      int           // bytes a second for nodes that are far behind, all together; 0: the default
@@ -89,6 +90,7 @@ type Node struct {
 	consensus    *consensus.Node                   // of a member, else nil
 	reader       *federation.Reader                // of a node that follows, else nil
 	following    atomic.Pointer[federation.Reader] // the same, once it is there
+	pinned       []p2p.PeerID                      // that are followed in place of members
 	followers    *federation.Server
 	bulk         *rate.Limiter // of all that followers fetch in bulk
 	snapshots    *state.Server
@@ -197,7 +199,7 @@ func (n *Node) openStore(context.Context) (err error) {
 		return err
 	}
 	n.onStop(func(context.Context) error { return n.store.Close() })
-	n.replica = &replica{store: n.store, log: n.log, changed: n.refresh, importedFile: filepath.Join(n.cfg.Dir, "imported")}
+	n.replica = &replica{store: n.store, log: n.log, changed: n.refresh, importedFile: filepath.Join(n.cfg.Dir, "imported"), filtered: n.id.Organisation.Role != spec.RoleMember}
 	if err := n.replica.recallImported(); err != nil {
 		return err
 	}

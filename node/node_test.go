@@ -29,7 +29,7 @@ func found(t testing.TB, members int) (context.Context, *trial.Consortium) {
 
 func foundWith(t testing.TB, o trial.Options) (context.Context, *trial.Consortium) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
 	log := slog.New(slog.DiscardHandler)
 	if testing.Verbose() {

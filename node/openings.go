@@ -64,6 +64,9 @@ func (r *replica) openingFor(role string, id spec.Hash) (*spec.Opening, error) {
 	}
 	leaves, err := r.store.Leaves(c.Decided, 1)
 	if spec.CodeOf(err) == spec.CodeGone {
+		if r.filtered {
+			return o, nil // it came without items that were left out, and without text
+		}
 		return nil, nil // which items were left out is not known here
 	}
 	if err != nil || len(leaves) == 0 {
@@ -76,7 +79,7 @@ func (r *replica) openingFor(role string, id spec.Hash) (*spec.Opening, error) {
 	return forReaders(o, leaf.Decision.Excluded), nil
 }
 
-// fetchOpening implements storage.Opener: it asks the members, and believes what
+// fetchOpening implements storage.Opener: it asks whom it follows, then the members, and believes what
 // hashes to the root in the case's record.
 func (n *Node) fetchOpening(id spec.Hash) (*spec.Opening, error) {
 	content, err := n.store.Record(spec.ContentKey(id))
@@ -91,7 +94,8 @@ func (n *Node) fetchOpening(id spec.Hash) (*spec.Opening, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, peer := range slices.Concat(n.directory.members(), n.directory.members()) { // each twice
+	all := append(slices.Clone(n.upstreams()), n.directory.members()...)
+	for _, peer := range append(all, all...) { // each twice at least
 		if peer == n.host.ID() {
 			continue
 		}

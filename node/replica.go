@@ -31,6 +31,8 @@ type replica struct {
 	final *cosign.Keeper
 	// panels reports whether the panel of a number was handed over to; or nil.
 	panels func(number uint64) bool
+	// filtered: the openings here came as readers may see them.
+	filtered bool
 	// imported is the size of a log that came whole from another node, as importedFile
 	// keeps it.
 	imported     atomic.Uint64

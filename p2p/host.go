@@ -112,6 +112,19 @@ func (h *Host) AddPeer(id PeerID, addrs []string) error {
 	return nil
 }
 
+// SplitAddr reads a multiaddr that ends with /p2p/ and the id of the peer there.
+func SplitAddr(s string) (id PeerID, addr string, err error) {
+	m, err := multiaddr.NewMultiaddr(s)
+	if err != nil {
+		return "", "", spec.Errorf(spec.CodeMalformed, "%q is not a multiaddr", s)
+	}
+	transport, p := peer.SplitAddr(m)
+	if transport == nil || p == "" {
+		return "", "", spec.Errorf(spec.CodeMalformed, "%q does not end with /p2p/ and the id of a peer", s)
+	}
+	return idOf(p), transport.String(), nil
+}
+
 // parseAddr accepts an address with or without its /p2p/ part, which must then
 // name p.
 func parseAddr(p peer.ID, s string) (multiaddr.Multiaddr, error) {

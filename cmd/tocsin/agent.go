@@ -132,7 +132,7 @@ func nodeConfig(dir string, conf *config.Config) node.Config {
 	return node.Config{
 		Dir: dir, Listen: conf.Listen, HTTP: conf.HTTP, Peers: conf.Peers,
 		Profile: conf.Profile, MaxFileBytes: conf.MaxFileBytes, PurgeEvery: conf.PurgeEvery, VerifyEvery: conf.VerifyEvery, SightingsDays: int(conf.Sightings),
-		Followers: int(conf.Followers), Subscribers: int(conf.Subscribers), BulkRate: int(conf.BulkRate),
+		Upstreams: conf.Upstreams, Followers: int(conf.Followers), Subscribers: int(conf.Subscribers), BulkRate: int(conf.BulkRate),
 		Connections: int(conf.Connections), Memory: conf.NetworkMemory,
 		MaxAge: conf.FailClosed, VerifyFull: conf.Verify == "full",
 		Witness: node.Witness{Listen: conf.WitnessListen, Name: conf.WitnessName, Logs: conf.WitnessLogs}, Witnesses: conf.Witnesses,

@@ -39,6 +39,7 @@ type Config struct {
 	WitnessLogs   []string            // verifier keys of those logs
 	Witnesses     []string            // outside ones that cosign this log: verifier key, blank, URL
 	Sightings     int64               // days for which what was looked up is remembered here; 0: not at all
+	Upstreams     []string            // nodes that this one follows in place of members; multiaddrs with peer ids
 	Followers     int64               // nodes that are pushed to at once; more are announced to
 	Subscribers   int64               // nodes that may follow at once; more are referred to others
 	BulkRate      int64               // bytes a second for all nodes that are far behind together
@@ -130,6 +131,7 @@ func (c *Config) take(k *koanf.Koanf) {
 	c.LogFormat = k.String("log_format")
 	c.MaxFileBytes = k.Int64("max_file_bytes")
 	c.Sightings = k.Int64("sightings_days")
+	c.Upstreams = k.Strings("upstreams")
 	c.Followers, c.Subscribers, c.BulkRate = k.Int64("followers"), k.Int64("subscribers"), k.Int64("bulk_rate")
 	c.Connections, c.NetworkMemory = k.Int64("max_connections"), k.Int64("network_memory")
 	c.FailClosed, c.Verify = interval(k.String("fail_closed_after")), k.String("verify")

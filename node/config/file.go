@@ -30,6 +30,7 @@ type form struct {
 	WitnessLogs   *[]string           `toml:"witness_logs"`
 	Witnesses     *[]string           `toml:"witnesses"`
 	Sightings     *int64              `toml:"sightings_days"`
+	Upstreams     *[]string           `toml:"upstreams"`
 	Followers     *int64              `toml:"followers"`
 	Subscribers   *int64              `toml:"subscribers"`
 	BulkRate      *int64              `toml:"bulk_rate"`
@@ -126,7 +127,7 @@ func (f *form) check() (place, *setting) {
 		name  string
 		value *[]string
 		check func(string) error
-	}{{"listen", f.Listen, checkMultiaddr}, {"witness_logs", f.WitnessLogs, checkLogKey}, {"witnesses", f.Witnesses, checkWitness}} {
+	}{{"listen", f.Listen, checkMultiaddr}, {"witness_logs", f.WitnessLogs, checkLogKey}, {"witnesses", f.Witnesses, checkWitness}, {"upstreams", f.Upstreams, checkUpstream}} {
 		if l.value == nil {
 			continue
 		}
@@ -182,6 +183,7 @@ func (f *form) layer() layer {
 	set(l, "witness_name", f.WitnessName)
 	set(l, "witness_logs", f.WitnessLogs)
 	set(l, "witnesses", f.Witnesses)
+	set(l, "upstreams", f.Upstreams)
 	if f.Peers != nil {
 		peers := map[string]any{}
 		for id, addresses := range f.Peers {

@@ -43,6 +43,7 @@ var settings = []setting{
 	{"witness_logs", "verifier keys of logs (C2SP signed-note), whose names are the logs' origins", list(checkLogKey)},
 	{"witnesses", "outside witnesses, each as its verifier key, a blank and its URL", list(checkWitness)},
 	{"sightings_days", "a number of days from 0, for off, to 366", parseNumber(0, 366)},
+	{"upstreams", "multiaddrs that end with /p2p/ and a peer id", list(checkUpstream)},
 	{"followers", "a number of nodes from 1 to 10000", parseNumber(1, 10_000)},
 	{"subscribers", "a number of nodes from 1 to 100000", parseNumber(1, 100_000)},
 	{"bulk_rate", "a number of bytes a second from 65536 to 1099511627776", parseNumber(1<<16, 1<<40)},
@@ -68,6 +69,7 @@ func defaults() layer {
 		"witness_logs":      []string{},
 		"witnesses":         []string{},
 		"sightings_days":    int64(0),
+		"upstreams":         []string{},
 		"followers":         int64(federation.DefaultPushed),
 		"subscribers":       int64(federation.DefaultSubscribers),
 		"bulk_rate":         int64(federation.DefaultBulkRate),
@@ -116,6 +118,11 @@ func oneOf(values ...string) func(string) error {
 
 func checkMultiaddr(s string) error {
 	_, err := multiaddr.NewMultiaddr(s)
+	return err
+}
+
+func checkUpstream(s string) error {
+	_, _, err := p2p.SplitAddr(s)
 	return err
 }
 

@@ -21,7 +21,7 @@ func (c *Config) Settings() []Setting {
 	values := []any{
 		c.Listen, c.HTTP, c.Profile, c.LogLevel, c.LogFormat, c.MaxFileBytes, written(c.PurgeEvery), written(c.VerifyEvery),
 		written(c.FailClosed), c.Verify, c.WitnessListen, c.WitnessName, c.WitnessLogs, c.Witnesses, c.Sightings,
-		c.Followers, c.Subscribers, c.BulkRate, c.Connections, c.NetworkMemory, c.Peers,
+		c.Upstreams, c.Followers, c.Subscribers, c.BulkRate, c.Connections, c.NetworkMemory, c.Peers,
 	}
 	out := make([]Setting, len(settings))
 	for i, s := range settings {

@@ -196,6 +196,16 @@ func (c *Consortium) addFollower(ctx context.Context, id, role, tier string) (*P
 	return p, c.awaitReady(ctx, []*Participant{p})
 }
 
+// Enrol is AddReader for a node that is not started yet, so that it can be configured
+// first. One that listens can be followed by others.
+func (c *Consortium) Enrol(ctx context.Context, id string, listen bool) (*Participant, error) {
+	p, err := c.enrol(ctx, id, spec.RoleReader, spec.TierFull, listen)
+	if err == nil {
+		c.Readers = append(c.Readers, p)
+	}
+	return p, err
+}
+
 // AddMember has the first member invite another, as AddReader does. It returns once
 // that one follows the log; Settle sees it become a sequencer, where it is to be one.
 func (c *Consortium) AddMember(ctx context.Context, id string) (*Participant, error) {
@@ -227,8 +237,17 @@ func (c *Consortium) Settle(ctx context.Context, ok func() (bool, error)) error 
 	})
 }
 
-// add has the first member invite an organisation and the other members approve it.
+// add enrols an organisation and starts its node.
 func (c *Consortium) add(ctx context.Context, id, role, tier string, listen bool) (*Participant, error) {
+	p, err := c.enrol(ctx, id, role, tier, listen)
+	if err != nil {
+		return nil, err
+	}
+	return p, c.Start(ctx, p)
+}
+
+// enrol has the first member invite an organisation and the other members approve it.
+func (c *Consortium) enrol(ctx context.Context, id, role, tier string, listen bool) (*Participant, error) {
 	p, err := c.create(id, identity.Details{ID: id, Name: "Follower " + id, Role: role, Jurisdiction: "BE"}, listen)
 	if err != nil {
 		return nil, err
@@ -246,7 +265,7 @@ func (c *Consortium) add(ctx context.Context, id, role, tier string, listen bool
 	if err := c.approve(ctx, id, joined); err != nil {
 		return nil, err
 	}
-	return p, c.Start(ctx, p)
+	return p, nil
 }
 
 // approve has the other members vote for the enrolment of id until joined ends.

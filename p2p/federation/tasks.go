@@ -137,6 +137,9 @@ func (r *Reader) haltLocked(f *Fork) error {
 	return context.Canceled // no upstream's fault
 }
 
+// Fork is the proof for which the reader stands at HALT, or nil.
+func (r *Reader) Fork() *Fork { return r.marks.Mark().Fork }
+
 // Halt stops the reader on a proof that came another way. The proof must be
 // verified and its two checkpoints final.
 func (r *Reader) Halt(f Fork) error {

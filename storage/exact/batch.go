@@ -18,15 +18,43 @@ const groupSize = 32
 // not one after the other.
 func (t *Table) HasBatch(keys [][32]byte, out []byte) {
 	out = out[:len(keys)]
-	t.inGroups(keys, func(from int, fs []fingerprint) {
-		for i, f := range fs {
-			out[from+i] = 0
-			if t.has(f) {
-				out[from+i] = 1
-			}
-		}
-	})
+	t.inGroups(keys, func(from int, fs []fingerprint) { t.hasGroup(fs, out[from:from+len(fs)]) })
 	runtime.KeepAlive(t)
+}
+
+// hasGroup looks into the buckets that were asked for, and asks for those that they
+// spilled into before it looks into the first of these.
+func (t *Table) hasGroup(fs []fingerprint, out []byte) {
+	var later [groupSize]uint8
+	n := 0
+	size := t.size.Load()
+	for i := range fs {
+		found, link := t.buckets.bucket(place(fs[i].lo, size)).look(fs[i])
+		out[i] = byte(bit(found))
+		fetch.Line(unsafe.Pointer(t.spill.bucket(link))) // link 0 is a line that is always near
+		later[n] = uint8(i)
+		n += bit(!found) & bit(link != 0)
+	}
+	if t.size.Load() != size { // some may have moved meanwhile
+		n = copy(later[:], everyPlace[:len(fs)])
+	}
+	for _, i := range later[:n] {
+		out[i] = byte(bit(t.has(fs[i])))
+	}
+}
+
+var everyPlace = func() (all [groupSize]uint8) {
+	for i := range all {
+		all[i] = uint8(i)
+	}
+	return all
+}()
+
+func bit(b bool) (n int) {
+	if b {
+		n = 1
+	}
+	return n
 }
 
 // HasRows is HasBatch for keys that lie one after the other, as they arrive

@@ -20,17 +20,20 @@ const (
 	maxLink  = 1 << 28
 )
 
-// look reports whether f is in the bucket, and the link to go on with or 0.
+// look reports whether f is in the bucket, and the link to go on with or 0. Which slot
+// it is in no processor can guess, and one that guesses wrong reads nothing ahead: so
+// all slots are compared, without a branch. The first words are read first (see set).
 func (b *bucket) look(f fingerprint) (found bool, link uint64) {
 	want := f.lo&^metaBits | used
 	w0, w1 := atomic.LoadUint64(&b[0]), atomic.LoadUint64(&b[2])
 	w2, w3 := atomic.LoadUint64(&b[4]), atomic.LoadUint64(&b[6])
-	found = w0&^linkBits == want && atomic.LoadUint64(&b[1]) == f.hi ||
-		w1&^linkBits == want && atomic.LoadUint64(&b[3]) == f.hi ||
-		w2&^linkBits == want && atomic.LoadUint64(&b[5]) == f.hi ||
-		w3&^linkBits == want && atomic.LoadUint64(&b[7]) == f.hi
-	return found, w0&linkBits>>1 | w1&linkBits<<6 | w2&linkBits<<13 | w3&linkBits<<20
+	here := zero((w0&^linkBits^want)|(atomic.LoadUint64(&b[1])^f.hi)) | zero((w1&^linkBits^want)|(atomic.LoadUint64(&b[3])^f.hi)) |
+		zero((w2&^linkBits^want)|(atomic.LoadUint64(&b[5])^f.hi)) | zero((w3&^linkBits^want)|(atomic.LoadUint64(&b[7])^f.hi))
+	return here != 0, w0&linkBits>>1 | w1&linkBits<<6 | w2&linkBits<<13 | w3&linkBits<<20
 }
+
+// zero has the highest bit set if x is 0, and else not.
+func zero(x uint64) uint64 { return (x - 1) &^ x & (1 << 63) }
 
 // slot returns the fingerprint in a slot, of which the lowest bits are those
 // of at, and whether there is one.

@@ -35,7 +35,7 @@ func New(capacityHint int) *Table {
 	t := &Table{secret: newSecret()}
 	t.spilled = 1 // 0 says that there is no link
 	size := max(firstBuckets, uint64(max(0, capacityHint))*loadDen/loadNum)
-	for _, err := range []error{t.buckets.reach(size), t.spill.reach(1)} {
+	for _, err := range []error{t.buckets.start(size), t.spill.start(1)} {
 		if err != nil {
 			panic(fmt.Errorf("exact: %w", err))
 		}
@@ -69,6 +69,16 @@ func (t *Table) Has(key *[32]byte) bool {
 // size, then deleting what moved; so who saw nothing and still sees the size
 // it began with has looked in the right place.
 func (t *Table) has(f fingerprint) bool {
+	size := t.size.Load()
+	found, link := t.buckets.bucket(place(f.lo, size)).look(f)
+	if found || link == 0 && t.size.Load() == size {
+		return found
+	}
+	return t.hasAfter(f)
+}
+
+// hasAfter is has where the first bucket does not tell.
+func (t *Table) hasAfter(f fingerprint) bool {
 	for size := t.size.Load(); ; {
 		if t.in(f, place(f.lo, size)) {
 			return true

@@ -3,9 +3,11 @@
 package exact
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -102,6 +104,54 @@ func TestKeysThatAreAlikeAreNotMixedUp(t *testing.T) {
 	var zero [32]byte
 	if table.Has(&zero) || !table.Add(&zero) || !table.Has(&zero) {
 		t.Fatal("the zero key is a key like any other")
+	}
+}
+
+// A bucket that many keys share is full to its last slot, spills into one more and so
+// on; asked for one by one and in groups of every size.
+func TestBucketsThatAreFullToTheLastSlot(t *testing.T) {
+	const most = 4*slots + 1
+	for n := range most + 1 {
+		table := New(0)
+		var all []fingerprint
+		for i := range most + groupSize {
+			all = append(all, fingerprint{lo: 0x77 | uint64(i%3)<<40, hi: uint64(i)})
+		}
+		for _, f := range all[:n] {
+			if !table.add(f) || table.add(f) {
+				t.Fatal("a key is not added once")
+			}
+		}
+		check := func(listed func(i int) bool) {
+			t.Helper()
+			for size := 1; size <= groupSize; size++ {
+				for from := 0; from < len(all); from += size {
+					fs := all[from:min(from+size, len(all))]
+					out := make([]byte, len(fs))
+					table.hasGroup(fs, out)
+					for i, f := range fs {
+						if want := listed(from + i); (out[i] == 1) != want || table.has(f) != want {
+							t.Fatalf("key %d of %d in a bucket, in groups of %d: %d, want %v", from+i, n, size, out[i], want)
+						}
+					}
+				}
+			}
+		}
+		check(func(i int) bool { return i < n })
+		same := slices.Repeat(all[max(0, n-1):max(0, n-1)+1], groupSize)
+		out := make([]byte, groupSize)
+		table.hasGroup(same, out)
+		if want := byte(bit(n > 0)); !bytes.Equal(out, bytes.Repeat([]byte{want}, groupSize)) {
+			t.Fatalf("one key asked for many times: %d", out)
+		}
+		at := place(all[0].lo, table.size.Load())
+		table.chain(at, func(b *bucket) bool {
+			for i := range slots {
+				b.unset(i) // the links stay
+			}
+			return true
+		})
+		check(func(int) bool { return false })
 	}
 }
 

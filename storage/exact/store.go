@@ -11,17 +11,33 @@ import (
 )
 
 const (
-	firstBuckets = 1 << 9 // at least 256: see bucket
+	firstBuckets = 1 << firstBits // at least 256: see bucket
 	firstBits    = 9
 	mostParts    = 36
 	hugeBuckets  = 1 << 15 // 2 MiB
 )
 
-// store is buckets that never move. Part 0 holds the first firstBuckets, each
-// further part as many as all before it.
+// store is buckets that never move. The first 2^bits lie in one piece, which is where
+// lookups are fast; each further part holds as many as all before it.
 type store struct {
-	parts [mostParts]atomic.Pointer[[]bucket]
+	first []bucket
+	bits  int
+	parts [mostParts]atomic.Pointer[[]bucket] // part 0 is first
 	areas *areas
+}
+
+// start makes n buckets, and room for as many again in one piece where room that is
+// not used costs nothing.
+func (s *store) start(n uint64) error {
+	s.bits = firstBits
+	if pages.Lazy {
+		s.bits = max(firstBits, bits.Len64(n))
+	}
+	err := s.reach(n)
+	if err == nil {
+		s.first = *s.parts[0].Load()
+	}
+	return err
 }
 
 type areas struct {
@@ -36,13 +52,20 @@ func (a *areas) free() {
 
 // bucket returns bucket i, or nil when there is none yet.
 func (s *store) bucket(i uint64) *bucket {
-	p := bits.Len64(i >> firstBits)
+	if i < uint64(len(s.first)) {
+		return &s.first[i]
+	}
+	return s.further(i)
+}
+
+func (s *store) further(i uint64) *bucket {
+	p := bits.Len64(i >> s.bits)
 	part := s.parts[p].Load()
 	if part == nil {
 		return nil
 	}
 	if p > 0 {
-		i -= firstBuckets << (p - 1)
+		i -= 1 << s.bits << (p - 1)
 	}
 	return &(*part)[i]
 }
@@ -53,10 +76,10 @@ func (s *store) reach(n uint64) error {
 	if s.areas == nil {
 		s.areas = &areas{}
 	}
-	for p := 0; p < mostParts; p++ {
-		from, size := uint64(0), uint64(firstBuckets)
+	for p := range mostParts - s.bits + firstBits {
+		from, size := uint64(0), uint64(1)<<s.bits
 		if p > 0 {
-			from, size = firstBuckets<<(p-1), firstBuckets<<(p-1)
+			from, size = size<<(p-1), size<<(p-1)
 		}
 		if from >= n {
 			return nil

@@ -20,10 +20,10 @@ var ErrFull = errors.New("the exact table is out of memory")
 // place returns the bucket of a fingerprint in a table of size buckets (linear
 // hashing; Litwin, VLDB 1980).
 func place(lo, size uint64) uint64 {
-	level := bits.Len64(size) - 1
-	at := lo & (2<<level - 1)
-	if at >= size {
-		at &= 1<<level - 1
+	mask := uint64(1)<<(bits.Len64(size)&63) - 1
+	at, before := lo&mask, lo&(mask>>1)
+	if at >= size { // without a jump, which would be a guess
+		at = before
 	}
 	return at
 }

@@ -54,6 +54,8 @@
 	ADDQ $run_size, R14;           \
 	SHLQ $6, AX;                   \
 	ADDQ SI, AX;                   \
+	TESTL DX, DX;                  \
+	JZ   done;                     \
 	CMPL DX, $8;                   \
 	JLS  loop;                     \
 	MOVL $8, DX;                   \

@@ -429,8 +429,7 @@ type Upstream struct {
 
 // A Check is one condition of being ready.
 type Check struct {
-	Name       string
-	OK         bool
-	Reason     string // one sentence when not OK
-	Consortium string // name of the further one that it is of, or ""
+	Name   string
+	OK     bool
+	Reason string // one sentence when not OK
 }

@@ -119,6 +119,12 @@ func (n *Node) LogFirst() uint64 { return n.store.First() }
 // LogRoot is the RFC 6962 root over this node's log.
 func (n *Node) LogRoot() spec.Hash { return n.store.Head().Root }
 
+// Peer is this node's id on the network.
+func (n *Node) Peer() p2p.PeerID { return n.host.ID() }
+
+// BulkRate is how many bytes a second this node sends to all that are far behind.
+func (n *Node) BulkRate() int64 { return n.serves().BulkRate }
+
 // Term is the current term of consensus, 0 on a node that follows.
 func (n *Node) Term() uint64 {
 	if n.consensus == nil {

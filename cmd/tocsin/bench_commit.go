@@ -19,12 +19,13 @@ func (p *program) benchCommitCommand() *cli.Command {
 			&cli.IntFlag{Name: "batch", Usage: "signals of one proposal", Value: 1},
 			&cli.DurationFlag{Name: "rtt", Usage: "simulated round trip between members, such as 150ms"},
 			&cli.DurationFlag{Name: "duration", Usage: "of the measurement", Value: 10 * time.Second},
+			&cli.BoolFlag{Name: "bulk", Usage: "measure once more while a reader fetches snapshots from all members"},
 			jsonFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			return trial.Bench(c.Context, trial.BenchOptions{
 				Members: c.Int("members"), Clients: c.Int("clients"), Batch: c.Int("batch"),
-				RTT: c.Duration("rtt"), Duration: c.Duration("duration"), JSON: c.Bool("json"),
+				RTT: c.Duration("rtt"), Duration: c.Duration("duration"), Bulk: c.Bool("bulk"), JSON: c.Bool("json"),
 			}, p.out)
 		},
 	}

@@ -31,6 +31,7 @@ type BenchOptions struct {
 	Batch    int           // signals of one proposal; 0: 1
 	RTT      time.Duration // simulated round trip between members
 	Duration time.Duration // of the measurement; 0: 10 s
+	Bulk     bool          // measure once more while a reader fetches snapshots from all members
 	JSON     bool
 }
 
@@ -49,6 +50,8 @@ type BenchResult struct {
 	MaxMS            float64 `json:"max_ms"`
 	Elections        uint64  `json:"elections"`
 	Checked          string  `json:"checked"`
+
+	*BulkResult
 }
 
 // recordedBulk is the best bulk rate of rqlite v10 with three processes on
@@ -72,7 +75,7 @@ func Bench(ctx context.Context, o BenchOptions, out io.Writer) error {
 	defer os.RemoveAll(dir)
 	failed := make(chan error, o.Members)
 	c, err := Found(ctx, Options{
-		Dir: dir, Members: o.Members, RTT: o.RTT, Logger: slog.New(slog.DiscardHandler),
+		Dir: dir, Members: o.Members, RTT: o.RTT, Snapshots: snapshotsOf(o), Logger: slog.New(slog.DiscardHandler),
 		Fatal: func(who string, err error) { failed <- fmt.Errorf("the node of %s failed: %w", who, err) },
 	})
 	if err != nil {
@@ -83,6 +86,13 @@ func Bench(ctx context.Context, o BenchOptions, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.Bulk {
+		var more []spec.Hash
+		if r.BulkResult, more, err = c.besideBulk(ctx, o, r); err != nil {
+			return err
+		}
+		acked = append(acked, more...)
+	}
 	if r.Checked, err = c.verify(ctx, acked); err != nil {
 		return err
 	}
@@ -92,6 +102,14 @@ func Bench(ctx context.Context, o BenchOptions, out io.Writer) error {
 	default:
 	}
 	return r.print(out, o.JSON)
+}
+
+// snapshotsOf is how often members keep a snapshot: often enough to be fetched.
+func snapshotsOf(o BenchOptions) uint64 {
+	if o.Bulk {
+		return bulkSnapshots
+	}
+	return 0
 }
 
 // measure runs the clients and collects the latencies of what was acknowledged.
@@ -188,6 +206,9 @@ peer        rqlite v10, best bulk form, recorded earlier on another run: %d rows
 checked     %s
 `, r.Batch, r.Clients, r.Members, r.RTTMS, r.OperationsPerSec, r.SignalsPerSec, r.Operations, r.Seconds,
 		r.P50MS, r.P99MS, r.MaxMS, r.Elections, recordedBulk, r.SignalsPerSec/recordedBulk, r.Checked)
+	if err == nil && r.BulkResult != nil {
+		err = r.BulkResult.print(out)
+	}
 	return err
 }
 

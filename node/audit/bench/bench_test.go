@@ -142,7 +142,7 @@ func TestFigures(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(f.Batches) != 3 || f.Batches[1].Signals != 6 || f.Batches[2].Items != 256 || f.Batches[0].Leaf < 100 || f.Batches[2].Leaf > 40 || f.Live != 9*1024 ||
-		f.Audited != 1024 || f.ReceiptBytes < 1000 || f.ReceiptBytes > 10_000 || f.StateProofBytes < 18*32 || f.AuditBytes == 0 {
+		f.Audited != 1024 || f.ReceiptBytes < 1000 || f.ReceiptBytes > 10_000 || f.StateProofBytes < 18*32 || f.RuleProofBytes < 16*32 || f.AbsenceBytes < 18*32 || f.RootMicros > f.UpdateMicros || f.PeakBytes == 0 || f.AuditBytes == 0 {
 		t.Errorf("%+v", f)
 	}
 }

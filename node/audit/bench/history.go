@@ -30,6 +30,7 @@ import (
 
 // A history is a consortium of one replica: everything but consensus is real.
 type history struct {
+	dir     string // of the store
 	genesis *spec.Genesis
 	chain   *tlog.Chain
 	orgs    []*identity.Identity
@@ -38,7 +39,8 @@ type history struct {
 	stamp   uint64
 	seq     uint64
 	first   spec.Signal // of the newest proposal
-	last    spec.Hash   // its case
+	opening *spec.Opening
+	last    spec.Hash // its case
 }
 
 const minute = 60_000
@@ -66,8 +68,8 @@ func newHistory(dir string, members int) (*history, error) {
 	if h.chain, err = tlog.NewChain(h.genesis); err != nil {
 		return nil, err
 	}
-	h.store, err = storage.Open(filepath.Join(dir, "store"), storage.Options{FS: vfs.Default, Logger: slog.New(slog.DiscardHandler), Fatal: func(error) {}})
-	if err != nil {
+	h.dir = filepath.Join(dir, "store")
+	if err = h.open(); err != nil {
 		return nil, err
 	}
 	err = h.commit(func(tx *storage.Tx) error { return governance.Init(tx, h.genesis) })
@@ -75,6 +77,11 @@ func newHistory(dir string, members int) (*history, error) {
 		err = h.enter(nil) // the first entry is bare: its checkpoint is what the next begins with
 	}
 	return h, err
+}
+
+func (h *history) open() (err error) {
+	h.store, err = storage.Open(h.dir, storage.Options{FS: vfs.Default, Logger: slog.New(slog.DiscardHandler), Fatal: func(error) {}})
+	return err
 }
 
 func (h *history) commit(fn func(tx *storage.Tx) error) error {
@@ -187,7 +194,7 @@ func (h *history) list(items, each int) error {
 	if err != nil {
 		return err
 	}
-	h.first, h.last = o.Signals[0].Signal, spec.LeafHash(first.Envelope)
+	h.first, h.opening, h.last = o.Signals[0].Signal, o, spec.LeafHash(first.Envelope)
 	if err := h.apply(first); err != nil {
 		return err
 	}
@@ -257,7 +264,7 @@ func scratch(members int, fn func(dir string, h *history) error) error {
 	if err != nil {
 		return err
 	}
-	defer h.store.Close()
+	defer func() { h.store.Close() }() // it may have been opened again
 	return fn(dir, h)
 }
 

@@ -31,18 +31,19 @@ type Figures struct {
 	Members int     `json:"members"`
 	Batches []Batch `json:"batches"`
 
-	Live            uint64  `json:"live"` // signals in the state
-	UpdateMicros    float64 `json:"update_us"`
-	StateProofBytes int     `json:"state_proof_bytes"` // that one signal is live: bucket path and siblings
-	HeadMicros      float64 `json:"head_us"`           // cosignatures and a consistency proof
-	HeadBytes       int     `json:"head_bytes"`
-	ReceiptBytes    int     `json:"receipt_bytes"`
-	ReceiptMicros   float64 `json:"receipt_us"`
+	State
+	HeadMicros    float64 `json:"head_us"` // cosignatures and a consistency proof
+	HeadBytes     int     `json:"head_bytes"`
+	ReceiptBytes  int     `json:"receipt_bytes"`
+	ReceiptMicros float64 `json:"receipt_us"`
 
 	Audited      uint64  `json:"audited_signals"`
 	AuditLeaves  uint64  `json:"audited_leaves"`
 	AuditBytes   int64   `json:"audited_bytes"`
 	AuditSeconds float64 `json:"audit_s"`
+
+	Seconds   float64 `json:"run_s"`
+	PeakBytes int64   `json:"peak_bytes"` // of the process
 }
 
 // A Batch is the size of a proposal for each of its signals.
@@ -55,7 +56,7 @@ type Batch struct {
 
 // Run measures and writes the figures to w.
 func Run(ctx context.Context, o Options, w io.Writer) error {
-	f := Figures{Members: o.Members}
+	f, began := Figures{Members: o.Members}, time.Now()
 	for _, step := range []func() error{
 		func() error { return f.bytes(o) }, func() error { return f.state(ctx, o) }, func() error { return f.audit(ctx, o) },
 	} {
@@ -66,6 +67,7 @@ func Run(ctx context.Context, o Options, w io.Writer) error {
 			return err
 		}
 	}
+	f.Seconds, f.PeakBytes = round(time.Since(began).Seconds()), peak()
 	if o.JSON {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
@@ -74,10 +76,11 @@ func Run(ctx context.Context, o Options, w io.Writer) error {
 	for _, b := range f.Batches {
 		fmt.Fprintf(w, "proposal of %d signals in %d items: %.1f bytes of leaf and %.1f of opening for each\n", b.Signals, b.Items, b.Leaf, b.Opening)
 	}
-	fmt.Fprintf(w, "state of %d live signals: %.2f µs for each signal listed, proof of one %d bytes\n", f.Live, f.UpdateMicros, f.StateProofBytes)
+	f.State.print(w)
 	fmt.Fprintf(w, "head of %d cosignatures with a consistency proof: %d bytes, verified in %.1f µs\n", f.Members, f.HeadBytes, f.HeadMicros)
 	fmt.Fprintf(w, "receipt: %d bytes, verified in %.1f µs\n", f.ReceiptBytes, f.ReceiptMicros)
-	_, err := fmt.Fprintf(w, "audit of %d signals: %d leaves, %d bytes, %.1f s\n", f.Audited, f.AuditLeaves, f.AuditBytes, f.AuditSeconds)
+	fmt.Fprintf(w, "audit of %d signals: %d leaves, %d bytes, %.1f s, %.1f µs for each signal\n", f.Audited, f.AuditLeaves, f.AuditBytes, f.AuditSeconds, 1e6*f.AuditSeconds/float64(max(f.Audited, 1)))
+	_, err := fmt.Fprintf(w, "all of this took %.1f s and at most %.2f GB\n", f.Seconds, float64(f.PeakBytes)/1e9)
 	return err
 }
 
@@ -101,41 +104,6 @@ func (f *Figures) bytes(o Options) error {
 			f.Batches = append(f.Batches, Batch{n, shape[0], round(float64(len(s.Envelope)) / float64(n)), round(float64(len(s.Opening)) / float64(n))})
 		}
 		return nil
-	})
-}
-
-// state fills a state and measures what one more proposal, heads and receipts cost.
-func (f *Figures) state(ctx context.Context, o Options) error {
-	return scratch(o.Members, func(_ string, h *history) error {
-		if err := h.fill(ctx, o.Live); err != nil {
-			return err
-		}
-		old := h.Signed()
-		const rounds = 8
-		began := time.Now()
-		for range rounds {
-			if err := h.list(256, 4); err != nil {
-				return err
-			}
-		}
-		f.UpdateMicros = round(float64(time.Since(began).Microseconds()) / (rounds * 1024))
-		f.Live = h.store.Head().Live
-		if want := uint64(o.Live+1023)/1024*1024 + rounds*1024; f.Live != want {
-			return fmt.Errorf("%d signals are live where %d were listed", f.Live, want)
-		}
-		p, err := h.store.Prove(nil, h.first.Key(), spec.EntryID(h.last, 0))
-		if err != nil || p.Live == nil {
-			return fmt.Errorf("the signal listed last is not proved: %w", err)
-		}
-		b, err := spec.Encode(p.Live)
-		if err != nil {
-			return err
-		}
-		f.StateProofBytes = len(b)
-		if err := f.head(h, old); err != nil {
-			return err
-		}
-		return f.receipt(ctx, h)
 	})
 }
 
@@ -187,6 +155,9 @@ func (f *Figures) receipt(ctx context.Context, h *history) error {
 		return err
 	}
 	f.ReceiptBytes = len(b)
+	if err := f.absence(ctx, h, v); err != nil {
+		return err
+	}
 	f.ReceiptMicros, err = timed(func() error {
 		fact, err := v.Verify(b)
 		if err == nil && (!fact.Live || fact.Entry != spec.EntryID(h.last, 0)) {

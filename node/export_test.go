@@ -38,6 +38,15 @@ func (n *Node) HandWitness(ctx context.Context, from p2p.PeerID, c tlog.Checkpoi
 	return err
 }
 
+// Claim sends a cosignature to another sequencer, whatever it is on.
+func (n *Node) Claim(ctx context.Context, org string, c tlog.Checkpoint, sig tlog.Cosignature) error {
+	req, err := spec.Encode([]any{n.final.Newest().Size, []any{[]any{c.Size, c.Root, sig.Key, sig.Time, sig.Sig}}})
+	if err == nil {
+		_, err = n.sendCosign(ctx, org, req)
+	}
+	return err
+}
+
 // PeerOf returns the transport id of an organisation.
 func (n *Node) PeerOf(org string) p2p.PeerID {
 	id, _ := n.directory.peer(org)

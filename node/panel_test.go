@@ -5,10 +5,7 @@ package node_test
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io"
 	"log/slog"
-	"net/http/httptest"
 	"os"
 	"slices"
 	"testing"
@@ -126,19 +123,8 @@ func checkOffline(t *testing.T, ctx context.Context, g *spec.Genesis, from *tria
 	} else if _, err := v.Verify(short); err == nil {
 		t.Error("a receipt without the last hand-off holds")
 	}
-	var dump bytes.Buffer
-	get := func(_ context.Context, path string) ([]byte, error) {
-		w := httptest.NewRecorder()
-		from.LogHandler().ServeHTTP(w, httptest.NewRequest("GET", "/"+path, nil))
-		if w.Code != 200 {
-			return nil, errors.New(w.Body.String())
-		}
-		return io.ReadAll(w.Body)
-	}
-	if err := audit.Export(ctx, g, get, &dump, nil); err != nil {
-		t.Fatal(err)
-	}
-	report, err := audit.Verify(ctx, &dump, audit.Options{Genesis: g})
+	dump := dumpOf(t, from)
+	report, err := audit.Verify(ctx, bytes.NewReader(dump), audit.Options{Genesis: g})
 	if err != nil || len(report.Cosigners) < 2 || slices.Contains(report.Cosigners, "charlie") {
 		t.Errorf("the audit says %+v, %v", report, err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tocsin-db/tocsin/node"
 	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/node/audit"
 	"github.com/tocsin-db/tocsin/node/trial"
 	"github.com/tocsin-db/tocsin/spec"
 )
@@ -84,6 +85,9 @@ func TestAPurgedValueIsNowhere(t *testing.T) {
 	for _, p := range c.All() {
 		awaitMatches(t, ctx, p, sha(2), 1)
 		awaitMatches(t, ctx, p, sha(3), 1)
+		if r, err := audit.Verify(ctx, bytes.NewReader(dumpOf(t, p)), audit.Options{Genesis: genesisOf(t, p)}); err != nil || r.Decisions < 3 {
+			t.Errorf("%s: after the purge the log does not verify: %+v, %v", p.ID, r, err)
+		}
 	}
 	if err := c.Stop(context.Background()); err != nil {
 		t.Fatal(err)

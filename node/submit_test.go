@@ -113,6 +113,7 @@ func TestHostileSubmissionsAreRefused(t *testing.T) {
 		"of a stranger":      {spec.Submission{Envelope: member.sign(t, stranger)}, spec.CodeOrg},
 		"of another epoch":   {spec.Submission{Envelope: member.sign(t, early)}, spec.CodeEpoch},
 		"a used number":      {spec.Submission{Envelope: member.sign(t, used)}, spec.CodeReplayed},
+		"before its case":    {spec.Submission{Envelope: member.sign(t, member.op(t, alpha, &spec.Vote{Case: spec.Hash{9}, Choice: spec.Approve}))}, spec.CodeCase},
 		"a reader's vote":    {spec.Submission{Envelope: tango.sign(t, tango.op(t, reader, vote))}, spec.CodeRole},
 		"without opening":    {spec.Submission{Envelope: good}, spec.CodeOpening},
 		"another opening":    {spec.Submission{Envelope: good, Opening: other}, spec.CodeMismatch},

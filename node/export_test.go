@@ -123,3 +123,8 @@ func (n *Node) Chain() *tlog.Chain { return n.chain }
 
 // FinalNow is the newest final checkpoint.
 func (n *Node) FinalNow() *tlog.Signed { return n.final.Signed() }
+
+// ParseAddresses and ParseToldAddresses read what peers tell of addresses.
+func ParseAddresses(b []byte) error { _, err := parseAddresses(b); return err }
+
+func ParseToldAddresses(b []byte) error { _, err := parseToldAddresses(b); return err }

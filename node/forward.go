@@ -181,7 +181,7 @@ func parseForwarded(req []byte) ([]spec.Submission, error) {
 // serveSubmit answers protocolSubmit. Whoever is enrolled may call: the signature
 // inside decides what an operation may do. The caller gets an outcome for each, or
 // NOT_LEADER when this member does not lead and the leader is not known.
-func (n *Node) serveSubmit(ctx context.Context, _ p2p.PeerID, role string, req []byte) ([]byte, error) {
+func (n *Node) serveSubmit(ctx context.Context, from p2p.PeerID, _ string, req []byte) ([]byte, error) {
 	subs, err := parseForwarded(req)
 	if err != nil {
 		return nil, err
@@ -189,7 +189,7 @@ func (n *Node) serveSubmit(ctx context.Context, _ p2p.PeerID, role string, req [
 	verdicts := make([]verdict, len(subs))
 	var not *consensus.NotLeaderError
 	results := n.lead(ctx, subs)
-	if err := results[0].Err; errors.As(err, &not) && not.Leader != "" && role != spec.RoleMember {
+	if err := results[0].Err; errors.As(err, &not) && not.Leader != "" && !n.maySequence(from) {
 		n.relay(ctx, p2p.PeerID(not.Leader), subs, verdicts)
 	} else {
 		for i, r := range results {
@@ -199,7 +199,8 @@ func (n *Node) serveSubmit(ctx context.Context, _ p2p.PeerID, role string, req [
 	return spec.Encode(verdicts)
 }
 
-// relay passes on to the leader what others than members submitted here.
+// relay passes on to the leader what others than sequencers submitted here; those ask
+// the leader themselves.
 func (n *Node) relay(ctx context.Context, leader p2p.PeerID, subs []spec.Submission, verdicts []verdict) {
 	var wg sync.WaitGroup
 	for i := range subs {

@@ -102,10 +102,13 @@ func (n *Node) Invite(_ context.Context, role, tier string, ttl time.Duration) (
 	return api.Invitation{Line: line, Role: role, Tier: tier, Expires: until}, err
 }
 
-// addresses returns where this node can be reached: what its organisation's card
-// says, or else what it listens on.
+// addresses returns where this node can be reached: what the founding document or
+// its organisation's card says, or else what it listens on.
 func (n *Node) addresses() []string {
 	if a := n.genesis.Addresses[n.id.Organisation.ID]; len(a) > 0 {
+		return a[:min(len(a), 16)]
+	}
+	if a := n.id.Addresses; len(a) > 0 {
 		return a[:min(len(a), 16)]
 	}
 	a := n.host.Addrs()

@@ -34,6 +34,6 @@ func (n *Node) limits() map[string]p2p.Limit {
 		federation.RangeProtocol: {Streams: followers, PerPeer: 4 * federation.MaxStreams, Memory: int64(followers) << 17},
 		state.Protocol:           {Streams: followers, PerPeer: 16, Memory: int64(followers) << 17},
 		cosign.LogProtocol:       small, cosign.AlarmProtocol: small, protocolOpen: small, protocolWitness: small,
-		protocolPosition: small, protocolSeed: small, protocolJoin: small,
+		protocolPosition: small, protocolSeed: small, protocolJoin: small, protocolAddresses: small,
 	}
 }

@@ -63,12 +63,10 @@ func (n *Node) meet() {
 func (n *Node) keepConnected() error {
 	var keep []p2p.PeerID
 	for _, id := range n.directory.members() {
-		org, _ := n.directory.organisation(id)
-		addrs := slices.Concat(n.cfg.Peers[org.ID], n.genesis.Addresses[org.ID])
 		if id == n.host.ID() {
 			continue
 		}
-		if len(addrs) > 0 {
+		if addrs := n.whereIs(id); len(addrs) > 0 {
 			if err := n.host.AddPeer(id, addrs); err != nil {
 				return err
 			}
@@ -78,6 +76,13 @@ func (n *Node) keepConnected() error {
 		}
 	}
 	return n.host.Keep(keep)
+}
+
+// whereIs lists the addresses of an organisation's node: those of the settings and
+// of the founding document first.
+func (n *Node) whereIs(id p2p.PeerID) []string {
+	org, _ := n.directory.organisation(id)
+	return slices.Concat(n.cfg.Peers[org.ID], n.genesis.Addresses[org.ID], n.known.of(org.ID))
 }
 
 func (n *Node) openConsensus(context.Context) error {
@@ -144,6 +149,7 @@ func (n *Node) servePeers(context.Context) error {
 	n.host.Handle(cosign.LogProtocol, p2p.Policy{Roles: enrolled, MaxRequest: 64}, n.serveLog)
 	n.host.Handle(cosign.AlarmProtocol, p2p.Policy{Roles: enrolled, MaxRequest: cosign.MaxEvidence}, n.serveAlarm)
 	n.host.Handle(protocolWitness, p2p.Policy{Roles: []string{spec.RoleMember}, MaxRequest: 256}, n.serveWitness)
+	n.host.Handle(protocolAddresses, p2p.Policy{Roles: enrolled, MaxRequest: 2 << 10}, n.serveAddresses)
 	if n.consensus == nil {
 		return nil
 	}

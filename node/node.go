@@ -109,6 +109,7 @@ type Node struct {
 	book         *witness.Book    // cosignatures on what is final that came afterwards
 	witness      *witness.Witness // for other logs, or nil
 	invites      *invitations
+	known        *addressBook                     // where sequencers are reached, as they and others say
 	mayNotCosign error                            // why cosigned is nil on a member
 	notWitness   atomic.Pointer[error]            // why a member that does not sequence does not cosign what is final
 	sequencer    bool                             // this node takes part in consensus
@@ -163,6 +164,8 @@ func (n *Node) open(ctx context.Context) error {
 		{"cosigning", n.openCosigner},
 		{"serving peers", n.servePeers},
 		{"following the log", n.follow},
+		{"exchanging addresses", n.openExchange},
+		{"looking after the transport key", n.openRekey},
 		{"looking after the store", n.upkeep},
 		{"witnessing", n.openWitness},
 		{"asking witnesses", n.feedWitnesses},
@@ -186,6 +189,7 @@ func (n *Node) openIdentity(context.Context) (err error) {
 		return err
 	}
 	n.signer = &signer{org: n.id.Organisation, keys: n.id.Held(spec.UseOp), origin: n.genesis.Genesis.Origin(), now: n.cfg.Now}
+	n.known = openAddresses(n.cfg.Dir)
 	n.invites, err = loadInvitations(n.cfg.Dir, n.directory, n.log)
 	return err
 }

@@ -124,21 +124,29 @@ func (n *Node) submit(ctx context.Context, body spec.Body, opening *spec.Opening
 	})
 }
 
+// maxRenumbered is how often an operation is signed anew because its sequence number
+// was used: by operations that this node signed before it was started again, and
+// whose effects it has not seen yet.
+const maxRenumbered = 64
+
 // seeThrough submits what make signs; it is asked again only when the operation
-// can no longer be applied because its epoch has passed.
+// can no longer be applied because its epoch has passed or its number is another's.
 func (n *Node) seeThrough(ctx context.Context, make func() (spec.Submission, error)) (spec.Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
 	if err := n.awaitTime(ctx); err != nil {
 		return spec.Outcome{}, err
 	}
-	for {
+	for tries := 0; ; tries++ {
 		sub, err := make()
 		if err != nil {
 			return spec.Outcome{}, err
 		}
 		size := n.store.Size()
 		out, err := n.carry(ctx, sub)
+		if err == nil && out.Code == spec.CodeReplayed && tries < maxRenumbered {
+			continue
+		}
 		if err == nil && out.Code == spec.CodeEpoch && n.awaitGrowth(ctx, size) {
 			continue
 		}

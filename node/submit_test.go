@@ -215,6 +215,59 @@ func TestAVoteOnWhatTheLeaderHasNotAppliedYet(t *testing.T) {
 	}
 }
 
+// A node that was started again may not know yet which sequence numbers it used: an
+// operation whose number is taken is signed with another.
+func TestANumberThatWasUsedIsNotUsedAgain(t *testing.T) {
+	ctx, c := found(t, 3)
+	var behind, other *trial.Participant
+	for _, m := range c.Members {
+		if m.Leads() {
+			other = m
+		} else {
+			behind = m
+		}
+	}
+	if _, err := other.Propose(ctx, api.Proposal{Items: []api.ProposalItem{{Labels: []string{"x"}, Signals: []spec.Signal{sha(3)}}}, Basis: "test"}); err != nil {
+		t.Fatal(err) // from here on there is a time
+	}
+	if err := trial.Await(ctx, func() (bool, error) { return behind.LogSize() == other.LogSize(), nil }); err != nil {
+		t.Fatal(err)
+	}
+	early := craft(t, behind)
+	early.seq = 0 // its first, as the node will number its own
+	release, err := behind.HoldStore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, opening := proposal(t, sha(1))
+	sent, err := other.Carry(ctx, spec.Submission{Envelope: early.sign(t, early.op(t, other, body)), Opening: opening})
+	if err != nil || sent.Code != "" {
+		release()
+		t.Fatalf("%+v, %v", sent, err)
+	}
+	proposed := make(chan error, 1)
+	go func() {
+		_, err := behind.Propose(ctx, api.Proposal{Items: []api.ProposalItem{{Labels: []string{"x"}, Signals: []spec.Signal{sha(2)}}}, Basis: "test"})
+		proposed <- err
+	}()
+	err = trial.Await(ctx, func() (bool, error) {
+		select {
+		case err := <-proposed:
+			return true, err
+		default:
+		}
+		cases, _, err := other.Cases(ctx, api.CaseFilter{}, api.Page{Limit: 4})
+		return len(cases) == 3, err
+	})
+	release()
+	if err != nil {
+		t.Fatalf("with a number that was used: %v", err)
+	}
+	if err := <-proposed; err != nil {
+		t.Error(err)
+	}
+}
+
 func refused(t *testing.T, ctx context.Context, via string, sub spec.Submission, want spec.Code, carry func(context.Context, spec.Submission) (spec.Outcome, error)) {
 	t.Helper()
 	out, err := carry(ctx, sub)

@@ -34,15 +34,22 @@ func servedNote(p *trial.Participant) []byte {
 // of a key, as a stock library sees it, and is final.
 func cosignedBy(t *testing.T, p *trial.Participant, vkey string) bool {
 	t.Helper()
-	v, err := fnote.NewVerifierForCosignatureV1(vkey)
-	if err != nil {
-		t.Fatal(err)
-	}
 	b := servedNote(p)
 	if _, err := panelOf(t, p).OpenFinal(b); err != nil {
 		t.Fatalf("%s serves %q: %v", p.ID, b, err)
 	}
-	n, err := note.Open(b, note.VerifierList(v))
+	return signedBy(t, b, vkey)
+}
+
+// signedBy reports whether a checkpoint has the cosignature of a key, as a stock
+// library sees it.
+func signedBy(t *testing.T, checkpoint []byte, vkey string) bool {
+	t.Helper()
+	v, err := fnote.NewVerifierForCosignatureV1(vkey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := note.Open(checkpoint, note.VerifierList(v))
 	return err == nil && len(n.Sigs) == 1
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
@@ -25,23 +26,54 @@ func (h *Host) AddReferred(from, id PeerID, addrs []string) error {
 	if len(h.book.Addrs(p)) > 0 {
 		return nil
 	}
-	kinds := h.kinds(from)
-	var usable []multiaddr.Multiaddr
-	for _, a := range addrs {
-		m, err := parseAddr(p, a)
-		if err != nil {
-			continue
-		}
-		if k, ok := kindOf(m); ok && (k == public || kinds[k]) {
-			usable = append(usable, m)
-		}
-	}
+	usable := h.usable(from, p, addrs)
 	if len(usable) == 0 {
 		return ErrNoAddress
 	}
 	h.book.replace(p, usable)
 	h.clearBackoff(p)
 	return nil
+}
+
+// Usable returns those of addrs, which the peer from named for id, that AddReferred
+// would dial.
+func (h *Host) Usable(from, id PeerID, addrs []string) (out []string) {
+	p, err := id.decode()
+	if err != nil {
+		return nil
+	}
+	for _, m := range h.usable(from, p, addrs) {
+		out = append(out, m.String())
+	}
+	return out
+}
+
+func (h *Host) usable(from PeerID, p peer.ID, addrs []string) (out []multiaddr.Multiaddr) {
+	kinds := h.kinds(from)
+	for _, a := range addrs {
+		m, err := parseAddr(p, a)
+		if err != nil {
+			continue
+		}
+		if k, ok := kindOf(m); ok && (k == public || kinds[k]) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// Parseable returns those of addrs that are multiaddrs of an IP address.
+func Parseable(addrs []string) (out []string) {
+	for _, a := range addrs {
+		m, err := multiaddr.NewMultiaddr(a)
+		if err != nil {
+			continue
+		}
+		if _, ok := kindOf(m); ok {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // A kind of network that an address belongs to.

@@ -28,7 +28,7 @@ func (p *program) keysCommand() *cli.Command {
 			},
 			{
 				Name: "switch", Usage: "have the node take a further key at its next start", ArgsUsage: "KEY.json",
-				Description: "The node does so by itself when it learns of the decision. This is for one that was away\nand, with its old transport key, can no longer reach the others.",
+				Description: "The node does so by itself when it learns of the decision, or when no member lets it in any more\nunder its old transport key and one does under the new. This is for one that is not to wait for that.",
 				Action:      p.keysSwitch,
 			},
 			{Name: "list", Usage: "print the public keys whose private halves are here", Flags: []cli.Flag{jsonFlag()}, Action: p.keysList},

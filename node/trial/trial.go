@@ -25,7 +25,7 @@ import (
 // Options shape a Consortium.
 type Options struct {
 	Dir       string        // folder for the data directories; must exist
-	Members   int           // how many found it
+	Members   int           // how many found it, up to 30
 	Sequence  []string      // of them those that sequence; nil: all
 	Name      string        // of the consortium; "": trial
 	HTTP      bool          // open a lookup door for each node on a free port
@@ -54,8 +54,20 @@ type Participant struct {
 	config node.Config
 }
 
-// names of members and readers, in order.
-var names = []struct{ id, name, jurisdiction string }{
+const maxMembers = 30
+
+type named struct{ id, name, jurisdiction string }
+
+// founder names the member of a number.
+func founder(i int) named {
+	if i < len(names) {
+		return names[i]
+	}
+	return named{fmt.Sprintf("member-%02d", i), fmt.Sprintf("Member %d", i), names[i%len(names)].jurisdiction}
+}
+
+// names of members, in order.
+var names = []named{
 	{"alpha", "Alpha Video", "FR"}, {"bravo", "Bravo Social", "GB"}, {"charlie", "Charlie Chat", "DE"},
 	{"delta", "Delta Share", "ES"}, {"echo", "Echo Photos", "IE"}, {"foxtrot", "Foxtrot Forum", "NL"}, {"golf", "Golf Mail", "SE"},
 }
@@ -66,12 +78,13 @@ func (p *Participant) Configure(change func(*node.Config)) { change(&p.config) }
 // Found makes keys and cards of the members, exchanges the cards, writes the
 // genesis file for each and starts their nodes.
 func Found(ctx context.Context, o Options) (*Consortium, error) {
-	if o.Members < 1 || o.Members > len(names) {
-		return nil, fmt.Errorf("a trial has 1 to %d members", len(names))
+	if o.Members < 1 || o.Members > maxMembers {
+		return nil, fmt.Errorf("a trial has 1 to %d members", maxMembers)
 	}
 	c := &Consortium{opts: o}
 	var cards []*identity.Card
-	for _, n := range names[:o.Members] {
+	for i := range o.Members {
+		n := founder(i)
 		p, err := c.create(n.id, identity.Details{ID: n.id, Name: n.name, Role: spec.RoleMember, Jurisdiction: n.jurisdiction}, true)
 		if err != nil {
 			return nil, err

@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"github.com/tocsin-db/tocsin/consensus/governance"
 	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/spec"
@@ -116,11 +118,58 @@ func (n *Node) keepHandOffs(ctx context.Context) {
 				}
 			}
 		}
+		if err := n.askWhetherLeft(ctx); err != nil {
+			n.log.Debug("asking what is final", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 		case <-n.after(time.Second):
 		}
 	}
+}
+
+// askWhetherLeft asks for the newest final checkpoint on a sequencer that is named no
+// more: raft may leave it out before it hears that the next panel took over, and
+// nobody would tell it.
+func (n *Node) askWhetherLeft(ctx context.Context) error {
+	named, err := governance.Sequencers(n.store)
+	if err != nil || slices.Contains(named, n.id.Organisation.ID) {
+		return err
+	}
+	for _, peer := range n.sequencerPeers() {
+		if peer == n.host.ID() {
+			continue
+		}
+		turn, cancel := context.WithTimeout(ctx, 10*time.Second)
+		note, err := n.host.Call(turn, peer, cosign.LogProtocol, []byte("checkpoint"), tlog.MaxNote)
+		cancel()
+		if err != nil {
+			continue
+		}
+		if err := n.takeFinal(note); err != nil {
+			return err
+		}
+	}
+	n.lookAtPart()
+	return nil
+}
+
+// takeFinal takes a final checkpoint, unless this node's own log contradicts it.
+func (n *Node) takeFinal(note []byte) error {
+	s, err := n.chain.OpenFinal(note)
+	if err != nil {
+		return err
+	}
+	if s.Size <= n.store.Size() {
+		root, err := tlog.Root(n.store, s.Size)
+		if err != nil {
+			return err
+		}
+		if root != s.Root {
+			return spec.Errorf(spec.CodeForked, "a final checkpoint of size %d is not of this node's log", s.Size)
+		}
+	}
+	return n.final.Advance(s)
 }
 
 // A readerPanel is how a node that follows reads checkpoints: where the panels that

@@ -165,7 +165,7 @@ func (c *chunkBuckets) roots() []spec.Hash {
 		for i, leaves := range c.leaves {
 			n := len(leaves)
 			for k := 0; k+1 < n; k += 2 {
-				q.Add((*[32]byte)(&leaves[k/2]), nodePrefix, leaves[k][:], leaves[k+1][:])
+				addNode(&q, &leaves[k/2], &leaves[k], &leaves[k+1])
 			}
 			if n > 1 && n%2 == 1 { // no hash under way is written there
 				leaves[n/2] = leaves[n-1]
@@ -191,7 +191,7 @@ func perfectRoot(hashes []spec.Hash) spec.Hash {
 	var q lanes.Queue
 	for n := len(hashes) / 2; n > 0; n /= 2 {
 		for i := range n {
-			q.Add((*[32]byte)(&hashes[i]), nodePrefix, hashes[2*i][:], hashes[2*i+1][:])
+			addNode(&q, &hashes[i], &hashes[2*i], &hashes[2*i+1])
 		}
 		q.Flush()
 	}

@@ -92,6 +92,16 @@ type quick struct {
 
 // head reads an item's head of a major type in its shortest form.
 func (r *quick) head(major byte) uint64 {
+	if len(r.rest) > 0 && r.rest[0]-major<<5 < 24 { // as most are
+		n := r.rest[0] - major<<5
+		r.rest = r.rest[1:]
+		return uint64(n)
+	}
+	return r.longHead(major)
+}
+
+// longHead is head for a number of 24 or more.
+func (r *quick) longHead(major byte) uint64 {
 	if len(r.rest) == 0 || r.rest[0]>>5 != major {
 		r.bad = true
 		return 0

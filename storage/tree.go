@@ -129,8 +129,10 @@ func (t *bucketTree) load(roots []bucketRoot) {
 
 // addNode has spec.NodeHash of two hashes written to into.
 func addNode(q *lanes.Queue, into, left, right *spec.Hash) {
-	q.Add((*[32]byte)(into), nodePrefix, left[:], right[:])
+	q.AddNode((*[32]byte)(into), nodePrefix, (*[32]byte)(left), (*[32]byte)(right))
 }
 
 // Prefixes of RFC 6962 §2.1.
-var leafPrefix, nodePrefix = []byte{0}, []byte{1}
+var leafPrefix = []byte{0}
+
+const nodePrefix = 1

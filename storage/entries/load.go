@@ -68,7 +68,7 @@ func (l *Loader) Add(key Key, listing *Listing) error {
 	}
 	*w = linking{l.t.row(l.next), l.t.head(key.lo), l.next}
 	fetch.Line(unsafe.Pointer(w.head))
-	w.row.set(key, &listing.Entry, listing.Since, l.said, 0)
+	w.row.fill(key, &listing.Entry, listing.Since, l.said)
 	l.next++
 	l.rows++
 	return nil
@@ -78,7 +78,7 @@ func (l *Loader) Add(key Key, listing *Listing) error {
 func (w *linking) link() {
 	for {
 		first := atomic.LoadUint32(w.head)
-		w.row.link(w.row.said(), first)
+		w.row[rowLink] = uint64(w.row.said())<<32 | uint64(first)
 		if atomic.CompareAndSwapUint32(w.head, first, w.n) {
 			return
 		}

@@ -37,6 +37,16 @@ func (r *row) set(key Key, entry *spec.Hash, since uint64, said, next uint32) {
 	r.link(said, next)
 }
 
+// fill is set for a row of a table that nobody reads: stores that others need not see
+// take a tenth of the time.
+func (r *row) fill(key Key, entry *spec.Hash, since uint64, said uint32) {
+	r[0], r[1] = key.lo, key.hi
+	for i := range 4 {
+		r[rowEntry+i] = binary.LittleEndian.Uint64(entry[8*i:])
+	}
+	r[rowSince], r[rowLink] = since, uint64(said)<<32
+}
+
 func (r *row) link(said, next uint32) { atomic.StoreUint64(&r[rowLink], uint64(said)<<32|uint64(next)) }
 func (r *row) said() uint32           { return uint32(r[rowLink] >> 32) }
 func (r *row) next() uint32           { return uint32(r[rowLink]) }

@@ -22,6 +22,7 @@ const (
 // value is ready to use.
 type Queue struct {
 	waiting [mostBlocks]*vector // by number of blocks, less one
+	nodes   *vector
 	long    []byte
 	narrow  bool // for tests: one after the other
 }
@@ -31,6 +32,8 @@ type vector struct {
 	into [width]*[32]byte
 	data []byte // of each lane, its blocks
 }
+
+func newVector(blocks int) *vector { return &vector{data: make([]byte, width*blocks*blockSize)} }
 
 // Add has the hash of the message that parts are, one after the other, written to
 // into. The parts are copied.
@@ -50,7 +53,7 @@ func (q *Queue) Add(into *[32]byte, parts ...[]byte) {
 	}
 	v := q.waiting[blocks-1]
 	if v == nil {
-		v = &vector{data: make([]byte, width*blocks*blockSize)}
+		v = newVector(blocks)
 		q.waiting[blocks-1] = v
 	}
 	lane := v.data[v.n*blocks*blockSize:][:blocks*blockSize]
@@ -58,13 +61,41 @@ func (q *Queue) Add(into *[32]byte, parts ...[]byte) {
 	for _, p := range parts {
 		at += copy(lane[at:], p)
 	}
-	lane[at] = 0x80
-	clear(lane[at+1 : len(lane)-8])
+	pad(lane, at)
+	v.add(into)
+}
+
+// pad ends a message of so many bytes (FIPS 180-4 §5.1.1).
+func pad(lane []byte, size int) {
+	lane[size] = 0x80
+	clear(lane[size+1 : len(lane)-8])
 	binary.BigEndian.PutUint64(lane[len(lane)-8:], uint64(size)*8)
-	v.into[v.n] = into
-	if v.n++; v.n == width {
-		v.hash()
+}
+
+const (
+	nodeSize = 1 + 2*32 // bytes of an inner node of a Merkle tree
+	nodeLane = 2 * blockSize
+)
+
+// AddNode is Add for prefix ‖ left ‖ right: half of the messages of a tree. They all
+// end alike, so that a lane is padded once.
+func (q *Queue) AddNode(into *[32]byte, prefix byte, left, right *[32]byte) {
+	if !wide || q.narrow {
+		q.Add(into, []byte{prefix}, left[:], right[:])
+		return
 	}
+	if q.nodes == nil {
+		q.nodes = newVector(nodeLane / blockSize)
+		for l := range width {
+			pad(q.nodes.data[l*nodeLane:][:nodeLane], nodeSize)
+		}
+	}
+	v := q.nodes
+	lane := (*[nodeSize]byte)(v.data[v.n*nodeLane:])
+	lane[0] = prefix
+	*(*[32]byte)(lane[1:]) = *left
+	*(*[32]byte)(lane[33:]) = *right
+	v.add(into)
 }
 
 // Flush hashes what waits.
@@ -74,15 +105,21 @@ func (q *Queue) Flush() {
 			v.hash()
 		}
 	}
+	if q.nodes != nil && q.nodes.n > 0 {
+		q.nodes.hash()
+	}
+}
+
+// add says where the hash of the next lane goes.
+func (v *vector) add(into *[32]byte) {
+	v.into[v.n] = into
+	if v.n++; v.n == width {
+		v.hash()
+	}
 }
 
 func (v *vector) hash() {
-	var state [8][width]uint32
-	for i := range state {
-		for l := range width {
-			state[i][l] = initial[i]
-		}
-	}
+	state := begin
 	stride := len(v.data) / width
 	var offsets [width]uint32
 	for l := range v.n { // lanes without a message hash the first one again
@@ -90,12 +127,23 @@ func (v *vector) hash() {
 	}
 	compress(&state, &v.data[0], &offsets, stride/blockSize, &constants)
 	for l, into := range v.into[:v.n] {
+		l &= width - 1 // which it is, and the compiler knows
 		for i := range state {
 			binary.BigEndian.PutUint32(into[4*i:], state[i][l])
 		}
 	}
 	v.n = 0
 }
+
+// begin is initial in every lane.
+var begin = func() (state [8][width]uint32) {
+	for i := range state {
+		for l := range width {
+			state[i][l] = initial[i]
+		}
+	}
+	return state
+}()
 
 // initial and constants are the first 32 bits of the fractional parts of the square
 // roots of the first eight primes and of the cube roots of the first 64 (FIPS 180-4

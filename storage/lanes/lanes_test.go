@@ -37,6 +37,35 @@ func TestEveryLength(t *testing.T) {
 	}
 }
 
+// TestNodes hashes inner nodes among other messages.
+func TestNodes(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	for _, narrow := range []bool{false, true} {
+		q := Queue{narrow: narrow}
+		for range 50 {
+			n := 1 + rng.IntN(60)
+			got, want := make([][32]byte, 2*n), make([][32]byte, 2*n)
+			for i := range n {
+				var left, right [32]byte
+				for k := range left {
+					left[k], right[k] = byte(rng.Uint32()), byte(rng.Uint32())
+				}
+				prefix := byte(rng.Uint32())
+				m := append(append([]byte{prefix}, left[:]...), right[:]...)
+				want[2*i], want[2*i+1] = sha256.Sum256(m), sha256.Sum256(m[:64])
+				q.AddNode(&got[2*i], prefix, &left, &right)
+				q.Add(&got[2*i+1], m[:64])
+			}
+			q.Flush()
+			for i := range got {
+				if got[i] != want[i] {
+					t.Fatalf("narrow %v: message %d has another hash", narrow, i)
+				}
+			}
+		}
+	}
+}
+
 func FuzzQueue(f *testing.F) {
 	f.Add([]byte{}, byte(0), byte(1))
 	f.Add(make([]byte, 55), byte(3), byte(17))
@@ -58,12 +87,11 @@ func FuzzQueue(f *testing.F) {
 
 func BenchmarkLanes(b *testing.B) {
 	var left, right, out [32]byte
-	one := []byte{1}
 	for _, narrow := range []bool{false, true} {
 		b.Run(map[bool]string{false: "wide", true: "narrow"}[narrow], func(b *testing.B) {
 			q := Queue{narrow: narrow}
 			for b.Loop() {
-				q.Add(&out, one, left[:], right[:])
+				q.AddNode(&out, 1, &left, &right)
 			}
 		})
 	}

@@ -107,7 +107,7 @@ func (s *segment) renumber(keys []uint32, most, workers int, rows []uint64, lo [
 			at := &next[keys[id]]
 			to := nthRow(*at)
 			*at++
-			copy(rows[4*to:4*to+4], s.rows[4*from:4*from+4])
+			*(*row)(rows[4*to:]) = *(*row)(s.rows[4*from:])
 			lo[to] = s.refs.lo[from]
 			if hi != nil {
 				s.refs.hi[to] = hi[from]

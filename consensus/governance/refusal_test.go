@@ -124,16 +124,18 @@ func TestOpenings(t *testing.T) {
 	c := trio(t)
 	p, o := c.batch("one two", "three")
 	c.refuse(spec.CodeOpening, "alpha", p, nil)
+	mixed := &spec.Opening{Signals: append([]spec.Opened(nil), o.Signals...), Texts: o.Texts}
+	mixed.Signals[1] = o.Keys().Signals[1]
+	c.refuse(spec.CodeMalformed, "alpha", p, mixed)
 	wrong := map[string]func(*spec.Opening){
-		"another value":     func(o *spec.Opening) { o.Signals[0].Signal = sha("other") },
-		"another salt":      func(o *spec.Opening) { o.Signals[0].Salt[0]++ },
-		"another order":     func(o *spec.Opening) { o.Signals[0], o.Signals[1] = o.Signals[1], o.Signals[0] },
-		"one less":          func(o *spec.Opening) { o.Signals = o.Signals[:2] },
-		"one more":          func(o *spec.Opening) { o.Signals = append(o.Signals, o.Signals[0]) },
-		"one erased":        func(o *spec.Opening) { o.Signals[1] = spec.Opened{Erased: true, Blinded: o.Signals[1].Commitment()} },
-		"one without value": func(o *spec.Opening) { o.Signals[1] = o.Keys().Signals[1] },
-		"a text too many":   func(o *spec.Opening) { o.Texts = append(o.Texts, text("x")) },
-		"a text not meant":  func(o *spec.Opening) { o.Texts[0] = text("x") },
+		"another value":    func(o *spec.Opening) { o.Signals[0].Signal = sha("other") },
+		"another salt":     func(o *spec.Opening) { o.Signals[0].Salt[0]++ },
+		"another order":    func(o *spec.Opening) { o.Signals[0], o.Signals[1] = o.Signals[1], o.Signals[0] },
+		"one less":         func(o *spec.Opening) { o.Signals = o.Signals[:2] },
+		"one more":         func(o *spec.Opening) { o.Signals = append(o.Signals, o.Signals[0]) },
+		"one erased":       func(o *spec.Opening) { o.Signals[1] = spec.Opened{Erased: true, Blinded: o.Signals[1].Commitment()} },
+		"a text too many":  func(o *spec.Opening) { o.Texts = append(o.Texts, text("x")) },
+		"a text not meant": func(o *spec.Opening) { o.Texts[0] = text("x") },
 	}
 	for name, change := range wrong {
 		t.Run(name, func(t *testing.T) {

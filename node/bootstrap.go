@@ -14,12 +14,14 @@ import (
 // and the openings that go with them.
 func (n *Node) serveState() {
 	holders := []string{spec.RoleMember, spec.RoleReader}
+	keyed := append(holders, roleDigest)
 	source := bootstrap.Source{Store: n.store, Final: func() uint64 { return n.final.Newest().Size }, Logger: n.log}
 	n.snapshots = state.Serve(n.host, source, state.ServeOptions{
-		Roles: append(holders, spec.RoleReferrer, spec.RoleAuditor), ChunkRoles: holders,
+		Roles: append(keyed, spec.RoleReferrer, spec.RoleAuditor), ChunkRoles: holders, KeyRoles: keyed,
 		Role: n.directory.Role, Bulk: n.bulk, Logger: n.log,
 	})
 	n.host.Handle(protocolOpen, p2p.Policy{Roles: holders, MaxRequest: 4 << 10}, n.serveOpen)
+	n.host.Handle(protocolKeys, p2p.Policy{Roles: keyed, MaxRequest: 4 << 10}, n.serveKeys)
 }
 
 // bootstrapper fetches snapshots for a node that may hold values; nil for others.
@@ -28,5 +30,5 @@ func (n *Node) bootstrapper() federation.Bootstrapper {
 		return nil
 	}
 	n.store.SetOpener(n.fetchOpening)
-	return state.NewBootstrapper(bootstrap.Sink{Store: n.store, Changed: n.refresh}, state.Options{Every: n.cfg.SnapshotEvery, Logger: n.log})
+	return state.NewBootstrapper(bootstrap.Sink{Store: n.store, Changed: n.refresh}, state.Options{Every: n.cfg.SnapshotEvery, Keyed: n.keyed, Logger: n.log})
 }

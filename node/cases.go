@@ -239,14 +239,14 @@ func referralOf(p *spec.Proposal, o *spec.Opening) *api.Referral {
 	return r
 }
 
-// values returns the signals of an opening that are held and not erased.
+// values returns the signals of an opening whose values are held.
 func values(o *spec.Opening, first, count int) []spec.Signal {
 	if o == nil || first+count > len(o.Signals) {
 		return nil
 	}
 	var out []spec.Signal
 	for _, s := range o.Signals[first : first+count] {
-		if !s.Erased {
+		if !s.Hidden() {
 			out = append(out, s.Signal)
 		}
 	}

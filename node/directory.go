@@ -20,6 +20,10 @@ const roleInvitee = "invitee"
 // the state does not know it yet: it may be connected to, and ask for nothing.
 const roleUpstream = "upstream"
 
+// roleDigest is the role of a reader of the digest tier: what names readers does not
+// name it.
+const roleDigest = "reader of the digest tier"
+
 // A directory knows who may connect: the enrolled organisations, from the
 // replicated state, and the holders of open invitations.
 type directory struct {
@@ -27,6 +31,7 @@ type directory struct {
 	mu      sync.RWMutex
 	orgs    map[p2p.PeerID]spec.Organisation
 	byID    map[string]p2p.PeerID
+	keyed   map[p2p.PeerID]bool // those of the digest tier
 	invited map[p2p.PeerID]invited
 	pinned  map[p2p.PeerID]bool // followed by configuration
 }
@@ -46,6 +51,9 @@ func newDirectory(now func() time.Time) *directory {
 func (d *directory) Role(id p2p.PeerID) (string, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
+	if d.keyed[id] {
+		return roleDigest, true
+	}
 	if o, ok := d.orgs[id]; ok {
 		return o.Role, true
 	}
@@ -103,7 +111,7 @@ func (d *directory) members() []p2p.PeerID {
 func (d *directory) load(st interface {
 	Records(prefix []byte, fn func(key, value []byte) bool) error
 }) (bool, error) {
-	orgs, byID := map[p2p.PeerID]spec.Organisation{}, map[string]p2p.PeerID{}
+	orgs, byID, keyed := map[p2p.PeerID]spec.Organisation{}, map[string]p2p.PeerID{}, map[p2p.PeerID]bool{}
 	var bad error
 	err := st.Records(spec.OrgPrefix, func(_, value []byte) bool {
 		var r spec.OrgRecord
@@ -116,6 +124,9 @@ func (d *directory) load(st interface {
 			return false
 		}
 		orgs[id], byID[r.Organisation.ID] = r.Organisation, id
+		if r.Tier != spec.TierFull {
+			keyed[id] = true
+		}
 		return true
 	})
 	if err != nil || bad != nil {
@@ -125,9 +136,9 @@ func (d *directory) load(st interface {
 	defer d.mu.Unlock()
 	changed := len(orgs) != len(d.orgs)
 	for id, o := range orgs {
-		changed = changed || d.orgs[id] != o
+		changed = changed || d.orgs[id] != o || d.keyed[id] != keyed[id]
 	}
-	d.orgs, d.byID = orgs, byID
+	d.orgs, d.byID, d.keyed = orgs, byID, keyed
 	return changed, nil
 }
 

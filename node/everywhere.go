@@ -81,6 +81,11 @@ func (n *Node) lookupEverywhere(others []*consortium, signals, queries [][]spec.
 		for q := range answers {
 			out[q].Matches = append(out[q].Matches, answers[q].Matches...)
 			out[q].Truncated = out[q].Truncated || answers[q].Truncated
+			for _, u := range answers[q].Unsupported { // of one consortium is of all: a near one may be listed there
+				if !slices.Contains(out[q].Unsupported, u) {
+					out[q].Unsupported = append(out[q].Unsupported, u)
+				}
+			}
 		}
 	}
 	if answered == 0 {

@@ -131,6 +131,9 @@ func (n *Node) referred(from p2p.PeerID, r federation.Referral) bool {
 	if _, enrolled := n.directory.organisation(r.Peer); !enrolled || r.Peer == n.host.ID() {
 		return false
 	}
+	if role, _ := n.directory.Role(r.Peer); role == roleDigest && !n.keyed {
+		return false // it has no values
+	}
 	err := n.host.AddReferred(from, r.Peer, r.Addresses)
 	if err != nil && !errors.Is(err, p2p.ErrNoAddress) {
 		n.log.Info("a referral was not taken", "from", string(from), "peer", string(r.Peer), "error", err)
@@ -153,6 +156,7 @@ func (n *Node) serves() (s api.Serving) {
 	s.MaxSubscribers, s.MaxFollowers = n.followers.Limits()
 	s.BulkRate = int64(n.bulk.Limit())
 	s.Chunks, s.BulkBytes = n.snapshots.Served()
+	s.Denied = n.host.Denied() + n.snapshots.Denied()
 	return s
 }
 

@@ -271,6 +271,11 @@ func saveJoined(cfg *JoinConfig, line *Invitation, a *joinAnswer) error {
 			file.Addresses[o.Org] = o.Addresses
 		}
 	}
+	if line.Tier == spec.TierDigest {
+		if err := writeTier(cfg.Dir, line.Tier); err != nil {
+			return err
+		}
+	}
 	if err := identity.SaveGenesis(cfg.Dir, file); err != nil {
 		return err
 	}

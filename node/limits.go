@@ -33,7 +33,7 @@ func (n *Node) limits() map[string]p2p.Limit {
 		federation.Protocol:      {Streams: followers, PerPeer: 4 * federation.MaxStreams, Memory: int64(followers) << 17},
 		federation.RangeProtocol: {Streams: followers, PerPeer: 4 * federation.MaxStreams, Memory: int64(followers) << 17},
 		state.Protocol:           {Streams: followers, PerPeer: 16, Memory: int64(followers) << 17},
-		cosign.LogProtocol:       small, cosign.AlarmProtocol: small, protocolOpen: small, protocolWitness: small,
+		cosign.LogProtocol:       small, cosign.AlarmProtocol: small, protocolOpen: small, protocolKeys: small, protocolWitness: small,
 		protocolPosition: small, protocolSeed: small, protocolJoin: small, protocolAddresses: small,
 	}
 }

@@ -96,6 +96,9 @@ func (n *Node) lookupHere(signals, queries [][]spec.Signal) ([]api.MatchAnswer, 
 	answers := make([]api.MatchAnswer, len(found))
 	for i := range found {
 		answers[i] = api.MatchAnswer{Signals: signals[i], Freshness: f, Truncated: found[i].Truncated, Matches: n.matches(found[i].Hits, nowMS, f.Final)}
+		for _, typ := range n.store.Inexact(queries[i]) {
+			answers[i].Unsupported = append(answers[i].Unsupported, api.Unsupported{Type: typ, Code: spec.CodeTier})
+		}
 	}
 	return answers, nil
 }

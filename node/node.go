@@ -10,12 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/time/rate"
 
 	"github.com/tocsin-db/tocsin/consensus"
@@ -112,6 +110,7 @@ type Node struct {
 	known        *addressBook                     // where sequencers are reached, as they and others say
 	mayNotCosign error                            // why cosigned is nil on a member
 	notWitness   atomic.Pointer[error]            // why a member that does not sequence does not cosign what is final
+	keyed        bool                             // this node is of the digest tier: it has keys in the place of values
 	sequencer    bool                             // this node takes part in consensus
 	part         atomic.Pointer[[]string]         // organisations that do
 	promoted     chan struct{}                    // a token: a case made this follower a sequencer
@@ -192,28 +191,6 @@ func (n *Node) openIdentity(context.Context) (err error) {
 	n.known = openAddresses(n.cfg.Dir)
 	n.invites, err = loadInvitations(n.cfg.Dir, n.directory, n.log)
 	return err
-}
-
-func (n *Node) openStore(context.Context) (err error) {
-	n.store, err = storage.Open(filepath.Join(n.cfg.Dir, "fsm"), storage.Options{
-		FS: vfs.Default, Logger: n.log, Fatal: n.fail, SnapshotEvery: n.cfg.SnapshotEvery,
-		Progress: n.loading.at,
-	})
-	if err != nil {
-		return err
-	}
-	n.onStop(func(context.Context) error { return n.store.Close() })
-	n.replica = &replica{store: n.store, log: n.log, changed: n.refresh, importedFile: filepath.Join(n.cfg.Dir, "imported"), filtered: n.id.Organisation.Role != spec.RoleMember}
-	if err := n.replica.recallImported(); err != nil {
-		return err
-	}
-	if err := n.replica.found(n.genesis.Genesis); err != nil {
-		return err
-	}
-	if _, err = n.directory.load(n.store); err != nil {
-		return err
-	}
-	return n.openChain()
 }
 
 // refresh brings the directory in line with the state after a commit. Every change

@@ -16,11 +16,29 @@ import (
 // them.
 const protocolOpen = "/tocsin/open/1"
 
+// protocolKeys is protocolOpen with keys in the place of values.
+const protocolKeys = "/tocsin/keys/1"
+
 const maxOpened = 64 // cases in one request
 
 // serveOpen answers protocolOpen: [case id…] with [[case, bytes]…], leaving out what
 // is not held here or not for the role.
 func (n *Node) serveOpen(_ context.Context, _ p2p.PeerID, role string, req []byte) ([]byte, error) {
+	if n.keyed {
+		return nil, errNoValues
+	}
+	return n.openings(role, req)
+}
+
+// serveKeys answers protocolKeys.
+func (n *Node) serveKeys(_ context.Context, _ p2p.PeerID, _ string, req []byte) ([]byte, error) {
+	return n.openings(roleDigest, req)
+}
+
+// errNoValues is what a node of the digest tier answers who may see values.
+var errNoValues = spec.Errorf(spec.CodeTier, "this node has no values")
+
+func (n *Node) openings(role string, req []byte) ([]byte, error) {
 	var ids []spec.Hash
 	if err := spec.Decode(req, &ids); err != nil {
 		return nil, err
@@ -52,7 +70,7 @@ func (n *Node) serveOpen(_ context.Context, _ p2p.PeerID, role string, req []byt
 
 // openingFor returns the opening of a case as a role may see it: all of it for
 // members; of an accepted addition, without the items that were left out, for
-// others.
+// readers, with keys in the place of values for those of the digest tier.
 func (r *replica) openingFor(role string, id spec.Hash) (*spec.Opening, error) {
 	o, err := r.store.Opening(id)
 	if err != nil || o == nil || role == spec.RoleMember {
@@ -65,7 +83,7 @@ func (r *replica) openingFor(role string, id spec.Hash) (*spec.Opening, error) {
 	leaves, err := r.store.Leaves(c.Decided, 1)
 	if spec.CodeOf(err) == spec.CodeGone {
 		if r.filtered {
-			return o, nil // it came without items that were left out, and without text
+			return forReaders(o, nil, role), nil // it came without items that were left out, and without text
 		}
 		return nil, nil // which items were left out is not known here
 	}
@@ -76,7 +94,7 @@ func (r *replica) openingFor(role string, id spec.Hash) (*spec.Opening, error) {
 	if err != nil || leaf.Decision == nil {
 		return nil, err
 	}
-	return forReaders(o, leaf.Decision.Excluded), nil
+	return forReaders(o, leaf.Decision.Excluded, role), nil
 }
 
 // fetchOpening implements storage.Opener: it asks whom it follows, then the members, and believes what
@@ -104,7 +122,7 @@ func (n *Node) fetchOpening(id spec.Hash) (*spec.Opening, error) {
 			n.log.Warn("asking for an opening", "peer", string(peer), "code", spec.CodeOf(err))
 			continue
 		}
-		if o != nil && len(o.Signals) == p.Signals() && o.Root() == p.Root {
+		if o != nil && len(o.Signals) == p.Signals() && o.Root() == p.Root && n.ofTier(o) {
 			return o, nil
 		}
 	}
@@ -114,7 +132,11 @@ func (n *Node) fetchOpening(id spec.Hash) (*spec.Opening, error) {
 func (n *Node) askOpening(peer p2p.PeerID, req []byte) (*spec.Opening, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	b, err := n.host.Call(ctx, peer, protocolOpen, req, 2*spec.MaxOpening)
+	protocol := protocolOpen
+	if n.keyed {
+		protocol = protocolKeys
+	}
+	b, err := n.host.Call(ctx, peer, protocol, req, 2*spec.MaxOpening)
 	if err != nil {
 		return nil, err
 	}
@@ -123,4 +145,10 @@ func (n *Node) askOpening(peer p2p.PeerID, req []byte) (*spec.Opening, error) {
 		return nil, err
 	}
 	return spec.ParseOpening(list[0].Bytes)
+}
+
+// ofTier reports whether an opening is one for this node.
+func (n *Node) ofTier(o *spec.Opening) bool {
+	tier, err := o.Tier()
+	return err == nil && (tier == "" || (tier == spec.TierDigest) == n.keyed)
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // ErrPart is what a node fails with when a decided case gave it another part, that
-// of a sequencer or that of a follower, or another transport key: it is to be
+// of a sequencer or that of a follower, another tier or another transport key: it is to be
 // stopped and started again.
 var ErrPart = errors.New("the node takes another part from here on: start it again")
 
@@ -107,6 +107,14 @@ func (n *Node) lookAtPart() {
 	n.part.Store(&ids)
 	if n.newAddress() {
 		n.log.Warn("this node has another transport key from here on: it is to start again")
+		n.fail(ErrPart)
+		return
+	}
+	if tier, err := n.decidedTier(); err != nil {
+		n.fail(err)
+		return
+	} else if tier != "" && tier != n.tier() {
+		n.log.Warn("a case changed this node's tier: it is to start again", "tier", tier)
 		n.fail(ErrPart)
 		return
 	}

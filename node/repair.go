@@ -90,7 +90,11 @@ func (r *repairing) compare(p *peerState) error {
 	}
 	for _, b := range slices.Sorted(maps.Keys(r.left)) {
 		index := storage.ChunkOfBucket(b)
-		chunk, err := p.client.Chunk(p.manifest.Size, index)
+		ask := p.client.Chunk
+		if r.n.keyed {
+			ask = p.client.Keys
+		}
+		chunk, err := ask(p.manifest.Size, index)
 		if err != nil {
 			return err
 		}

@@ -23,6 +23,7 @@ import (
 // (consensus.Store), by groups of leaves on a reader (federation.Replica).
 type replica struct {
 	store *storage.Store
+	keyed bool // of a reader of the digest tier
 	log   *slog.Logger
 	// changed is called after every commit, when the state of organisations may
 	// have changed.
@@ -242,7 +243,7 @@ func (r *replica) Append(groups []federation.Group, ready func() error) error {
 	}
 	defer tx.Drop()
 	for i := range groups {
-		if err := replayOne(tx, &groups[i]); err != nil {
+		if err := r.replayOne(tx, &groups[i]); err != nil {
 			return ours(err)
 		}
 	}
@@ -272,23 +273,35 @@ func (r *replica) Check(s *tlog.Signed) error {
 	return r.store.Damage()
 }
 
-func replayOne(tx *storage.Tx, g *federation.Group) error {
+func (r *replica) replayOne(tx *storage.Tx, g *federation.Group) error {
 	if g.First != tx.Size() {
 		return spec.Errorf(spec.CodeReplica, "a group begins at %d where the log ends at %d", g.First, tx.Size())
 	}
-	openings, err := parseOpenings(g.Openings)
+	openings, err := parseOpenings(g.Openings, r.keyed)
 	if err != nil {
 		return err
 	}
 	return governance.Replay(tx, g.Leaves, openings)
 }
 
-func parseOpenings(list []federation.Opening) (map[spec.Hash]*spec.Opening, error) {
+// parseOpenings reads openings as this node keeps them: in the digest tier, of values
+// that came all the same their keys alone; else none with keys. Either may come from an
+// upstream that knows already of a change of this node's tier.
+func parseOpenings(list []federation.Opening, keyed bool) (map[spec.Hash]*spec.Opening, error) {
 	out := make(map[spec.Hash]*spec.Opening, len(list))
 	for _, o := range list {
 		parsed, err := spec.ParseOpening(o.Bytes)
 		if err != nil {
 			return nil, err
+		}
+		tier, err := parsed.Tier()
+		if err != nil {
+			return nil, err
+		}
+		if keyed && tier == spec.TierFull {
+			parsed = parsed.Keys()
+		} else if !keyed && tier == spec.TierDigest {
+			continue
 		}
 		if out[spec.Hash(o.Case)] != nil {
 			return nil, spec.Errorf(spec.CodeMismatch, "a case is opened twice in one group")

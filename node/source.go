@@ -76,10 +76,13 @@ func (s *finalSource) Read(ctx context.Context, role string, from uint64, maxByt
 }
 
 // Read returns whole groups from the leaf at index from,
-// with the openings that the role may see. Members see every opening. Others see
+// with the openings that the role may see. Members see every opening. Readers see
 // those of accepted additions, without the items that were left out and without
-// free text.
+// free text, and in the digest tier with keys in the place of values. Others see none.
 func (r *replica) Read(_ context.Context, role string, from uint64, maxBytes int) ([]federation.Group, error) {
+	if r.keyed && (role == spec.RoleMember || role == spec.RoleReader) {
+		return nil, errNoValues
+	}
 	if err := r.checkBoundary(from); err != nil {
 		return nil, err
 	}
@@ -148,23 +151,14 @@ func (r *replica) readGroup(from uint64) (federation.Group, error) {
 	}
 }
 
-// open adds the openings that the leaves call for.
+// open adds the openings that the leaves call for, as the role may see them.
 func (r *replica) open(g *federation.Group, role string) error {
 	for _, b := range g.Leaves {
-		var id spec.Hash
-		var excluded []byte
-		if role == spec.RoleMember && spec.IsEnvelope(b) {
-			id = spec.LeafHash(b)
-		} else if role != spec.RoleMember {
-			leaf, err := spec.ParseLeaf(b)
-			if err != nil {
-				return err
-			}
-			if leaf.Decision == nil || leaf.Decision.Outcome != spec.OutcomeAccepted {
-				continue
-			}
-			id, excluded = leaf.Decision.Case, leaf.Decision.Excluded
-		} else {
+		id, excluded, ok, err := calledFor(b, role)
+		if err != nil {
+			return err
+		}
+		if !ok {
 			continue
 		}
 		o, err := r.store.Opening(id)
@@ -175,7 +169,7 @@ func (r *replica) open(g *federation.Group, role string) error {
 			continue
 		}
 		if role != spec.RoleMember {
-			o = forReaders(o, excluded)
+			o = forReaders(o, excluded, role)
 		}
 		enc, err := o.Encode()
 		if err != nil {
@@ -186,15 +180,38 @@ func (r *replica) open(g *federation.Group, role string) error {
 	return nil
 }
 
+// calledFor is the case whose opening goes with a leaf for a role, and which of its
+// items do not: for members with the operation, for readers with the decision that
+// accepted it.
+func calledFor(b []byte, role string) (id spec.Hash, excluded []byte, ok bool, err error) {
+	switch role {
+	case spec.RoleMember:
+		if !spec.IsEnvelope(b) {
+			return id, nil, false, nil
+		}
+		return spec.LeafHash(b), nil, true, nil
+	case spec.RoleReader, roleDigest:
+		leaf, err := spec.ParseLeaf(b)
+		if err != nil || leaf.Decision == nil || leaf.Decision.Outcome != spec.OutcomeAccepted {
+			return id, nil, false, err
+		}
+		return leaf.Decision.Case, leaf.Decision.Excluded, true, nil
+	}
+	return id, nil, false, nil
+}
+
 // forReaders leaves the commitments alone of items that were left out, and no
-// free text.
-func forReaders(o *spec.Opening, excluded []byte) *spec.Opening {
+// free text; for the digest tier it leaves no value.
+func forReaders(o *spec.Opening, excluded []byte, role string) *spec.Opening {
 	out := &spec.Opening{Signals: make([]spec.Opened, len(o.Signals))}
 	for i, s := range o.Signals {
 		if !s.Erased && s.Item/8 < len(excluded) && excluded[s.Item/8]&(1<<(s.Item%8)) != 0 {
 			s = spec.Opened{Erased: true, Blinded: s.Commitment()}
 		}
 		out.Signals[i] = s
+	}
+	if role == roleDigest {
+		return out.Keys()
 	}
 	return out
 }

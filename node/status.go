@@ -51,7 +51,7 @@ func (n *Node) leader() string {
 func (n *Node) Status(context.Context) (api.Status, error) {
 	head := n.store.Head()
 	s := api.Status{
-		Version: Version(), Origin: n.genesis.Genesis.Origin(), Organisation: n.id.Organisation.ID, Role: n.id.Organisation.Role,
+		Version: Version(), Origin: n.genesis.Genesis.Origin(), Organisation: n.id.Organisation.ID, Role: n.id.Organisation.Role, Tier: n.tier(),
 		Leader: n.leader(), Entries: head.Entries, Signals: head.Live, Peers: len(n.host.Peers()), Freshness: n.freshness(),
 	}
 	if err := n.store.Damage(); err != nil {

@@ -159,6 +159,10 @@ func (h *Host) Peers() []PeerID {
 	return out
 }
 
+// Denied is how many streams were refused, since the start, for the role of who
+// opened them.
+func (h *Host) Denied() uint64 { return h.inbound.denied.Load() }
+
 // Recheck asks the Directory again about every open connection and inbound
 // stream and closes what it no longer allows. The node calls it after each
 // change of who is enrolled or of a role.

@@ -5,6 +5,7 @@ package p2p
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,7 @@ type inbound struct {
 	live   map[*guest]struct{}
 	count  map[seat]int
 	left   sync.WaitGroup // of guests
+	denied atomic.Uint64  // streams that were refused for the role of their peer
 }
 
 // A seat is what the bound on open streams counts.
@@ -32,6 +34,7 @@ type guest struct {
 	seat
 	policy Policy
 	end    context.CancelCauseFunc
+	role   string // with which it came in, "" until then; guarded by inbound.mu
 }
 
 // enter admits g or returns DENIED or BUSY. Each entered guest must leave. The
@@ -42,12 +45,21 @@ func (in *inbound) enter(g *guest, dir Directory) (role string, err error) {
 	if !in.seatFor(g) {
 		return "", Busy(busyRetry)
 	}
-	role, ok := dir.Role(g.peer)
-	if !ok || !g.policy.admits(g.peer, role) {
-		in.leave(g)
-		return "", denied()
+	for {
+		role, ok := dir.Role(g.peer)
+		if !ok || !g.policy.admits(g.peer, role) {
+			in.leave(g)
+			in.denied.Add(1)
+			return "", denied()
+		}
+		in.mu.Lock()
+		same := g.role == role
+		g.role = role
+		in.mu.Unlock()
+		if same { // asked once more after a recheck could see it
+			return role, nil
+		}
 	}
-	return role, nil
 }
 
 func (in *inbound) seatFor(g *guest) bool {
@@ -88,10 +100,15 @@ func (in *inbound) guests(proto string) []*guest {
 	return out
 }
 
-// recheck ends the guests that dir and their protocol's policy no longer admit.
+// recheck ends the guests that dir and their protocol's policy no longer admit, and
+// those that came in with another role than they have now.
 func (in *inbound) recheck(dir Directory) {
 	for _, g := range in.guests("") {
-		if role, ok := dir.Role(g.peer); !ok || !g.policy.admits(g.peer, role) {
+		role, ok := dir.Role(g.peer)
+		in.mu.Lock()
+		other := g.role != "" && g.role != role
+		in.mu.Unlock()
+		if !ok || other || !g.policy.admits(g.peer, role) {
 			g.end(denied())
 		}
 	}

@@ -30,7 +30,7 @@ func (c *checker) run() error {
 		if err != nil {
 			return spec.Hash{}, err
 		}
-		if (spec.Signal{Type: l.Type, Value: l.Value}).Key() != l.k {
+		if o := l.opened(); o.SignalKey() != l.k {
 			return spec.Hash{}, spec.Errorf(spec.CodeCorrupt, "a live signal has another value than its place says")
 		}
 		stored[c.d.live.bucketOf(l.k)].add(l.entry, spec.LeafHash(value))
@@ -308,12 +308,12 @@ func (c *checker) deriveOne(e *spec.Entry, into []multiset) error {
 		if s.Erased || off[i] {
 			continue
 		}
-		l := liveSignal{Type: s.Signal.Type, Value: s.Signal.Value, Quality: uint64(s.Signal.Quality), C: s.Commitment(), Meta: meta, Salt: s.Salt, Item: uint64(s.Item)}
-		b, err := spec.Encode(&l)
+		l := liveOf(s, id, meta)
+		b, err := spec.Encode(l)
 		if err != nil {
 			return err
 		}
-		into[c.d.live.bucketOf(s.Signal.Key())].add(id, spec.LeafHash(b))
+		into[c.d.live.bucketOf(l.k)].add(id, spec.LeafHash(b))
 		c.v.Opened++
 	}
 	return nil

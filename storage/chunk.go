@@ -30,6 +30,14 @@ func appendLeaf(b []byte, v *liveView) []byte {
 	return appendString(appendHead(b, 0, v.Item), 2, v.Meta)
 }
 
+// appendKey appends a live signal as chunks of keys have it: [k, quality, salt, item,
+// meta].
+func appendKey(b, k []byte, v *liveView) []byte {
+	b = appendString(appendHead(b, 4, 5), 2, k)
+	b = appendString(appendHead(b, 0, v.Quality), 2, v.Salt)
+	return appendString(appendHead(b, 0, v.Item), 2, v.Meta)
+}
+
 // appendLive appends a live signal as the database has it.
 func appendLive(b []byte, v *liveView) []byte {
 	b = appendHead(b, 4, 7)
@@ -67,13 +75,22 @@ type chunkLeaf struct {
 
 func (l *chunkLeaf) entry() []byte { return l.Meta[3:35] }
 
-// readLeaves reads a chunk without believing anything of it.
-func readLeaves(data []byte) ([]chunkLeaf, error) {
+// readLeaves reads a chunk, of values or of keys, without believing anything of it.
+func readLeaves(data []byte, keyed bool) ([]chunkLeaf, error) {
 	var leaves []chunkLeaf
 	for r := (quick{rest: data}); len(r.rest) > 0; {
 		var l chunkLeaf
-		r.array(6)
-		l.Type, l.Value, l.Quality = r.text(), r.take(2), r.head(0)
+		if keyed {
+			r.array(5)
+			k := r.take(2)
+			r.bad = r.bad || len(k) != len(l.k)
+			copy(l.k[:], k)
+		} else {
+			r.array(6)
+			l.Type, l.Value = r.text(), r.take(2)
+			r.bad = r.bad || len(l.Type) == 0
+		}
+		l.Quality = r.head(0)
 		l.Salt, l.Item, l.Meta = r.take(2), r.head(0), r.take(2)
 		if r.bad || len(l.Salt) != spec.SaltSize || len(l.Meta) < 35 || !bytes.HasPrefix(l.Meta, metaPrefix) {
 			return nil, spec.Errorf(spec.CodeMalformed, "a chunk does not consist of live signals")
@@ -87,9 +104,10 @@ func readLeaves(data []byte) ([]chunkLeaf, error) {
 // string of 32 bytes.
 var metaPrefix = []byte{0x85, 0x58, 32}
 
-// checkChunk reads the live signals of a chunk and fails unless they hash to root.
-func checkChunk(index uint32, data []byte, root spec.Hash) ([]chunkLeaf, error) {
-	leaves, err := readLeaves(data)
+// checkChunk reads the live signals of a chunk, of values or of keys, and fails unless
+// they hash to root.
+func checkChunk(index uint32, data []byte, root spec.Hash, keyed bool) ([]chunkLeaf, error) {
+	leaves, err := readLeaves(data, keyed)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +115,9 @@ func checkChunk(index uint32, data []byte, root spec.Hash) ([]chunkLeaf, error) 
 	var b []byte
 	for i := range leaves {
 		l := &leaves[i]
+		if keyed {
+			continue
+		}
 		b = spec.AppendSignalKey(b[:0], l.Type, l.Value)
 		q.Add((*[32]byte)(&l.k), b)
 	}

@@ -27,6 +27,7 @@ type database struct {
 	dir     string // of its files
 	name    string // of the directory below the store's
 	applied Applied
+	keyed   bool   // live signals and openings have keys in the place of values
 	first   uint64 // the log here begins at this size, with the leaf before it
 	counts  counts
 	edge    tlog.Edge
@@ -87,7 +88,7 @@ func openPebble(dir string, o *Options, create bool) (*pebble.DB, error) {
 	if err != nil {
 		return nil, spec.Errorf(spec.CodeCorrupt, "opening the database: %w", err)
 	}
-	if err := checkSchema(db); err != nil {
+	if err := errors.Join(checkSchema(db, o.Keyed), checkKeyed(db, o)); err != nil {
 		db.Close()
 		return nil, err
 	}
@@ -95,7 +96,7 @@ func openPebble(dir string, o *Options, create bool) (*pebble.DB, error) {
 }
 
 // checkSchema writes the version into an empty database and refuses others.
-func checkSchema(db *pebble.DB) error {
+func checkSchema(db *pebble.DB, keyed bool) error {
 	b, err := get(db, schemaKey)
 	if err != nil {
 		return err
@@ -112,7 +113,13 @@ func checkSchema(db *pebble.DB) error {
 		if !empty {
 			return spec.Errorf(spec.CodeCorrupt, "the database has no schema version")
 		}
-		return db.Set(schemaKey, binary.BigEndian.AppendUint32(nil, SchemaVersion), pebble.Sync)
+		b := db.NewBatch()
+		defer b.Close()
+		err = b.Set(schemaKey, binary.BigEndian.AppendUint32(nil, SchemaVersion), nil)
+		if err == nil && keyed {
+			err = b.Set(keyedKey, []byte{1}, nil)
+		}
+		return errors.Join(err, b.Commit(pebble.Sync))
 	}
 	if len(b) != 4 || binary.BigEndian.Uint32(b) != SchemaVersion {
 		return spec.Errorf(spec.CodeVersion, "the database has another schema version than %d", SchemaVersion)
@@ -131,6 +138,10 @@ func loadDatabase(db *pebble.DB, fs vfs.FS, dir, name string, progress func(done
 	}
 	var a appliedWire
 	if err := errors.Join(getCBOR(db, appliedKey, &a), getCBOR(db, countsKey, &d.counts)); err != nil {
+		return nil, err
+	}
+	var err error
+	if d.keyed, err = isKeyed(db); err != nil {
 		return nil, err
 	}
 	d.applied = Applied{a.Index, a.Term, a.Conf, a.ConfIndex}

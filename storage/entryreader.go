@@ -30,7 +30,7 @@ func (r *entryReader) each(hits []nearHit, yield func(n *nearHit, listed []spec.
 	for len(hits) > 0 {
 		group := hits[:min(readAhead, len(hits))]
 		for i := range group {
-			keys[i] = t.Key(group[i].group.typ.Name, group[i].value)
+			keys[i] = r.d.entriesKey(group[i].group.typ.Name, group[i].value)
 			t.Ahead(keys[i])
 		}
 		for i := range group {

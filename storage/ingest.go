@@ -36,13 +36,14 @@ const (
 	flushChunks = 256
 )
 
-// Chunk verifies a chunk of live signals and takes it. An error with a code other
+// Chunk verifies a chunk of live signals, or of their keys where the store is keyed,
+// and takes it. An error with a code other
 // than CORRUPT is its sender's fault.
 func (st *Staging) Chunk(index uint32, data []byte) error {
 	if index >= LiveChunks {
 		return spec.Errorf(spec.CodeMalformed, "a snapshot has %d chunks", LiveChunks)
 	}
-	leaves, err := checkChunk(index, data, st.head.ChunkRoots[index])
+	leaves, err := checkChunk(index, data, st.head.ChunkRoots[index], st.s.opts.Keyed)
 	if err != nil {
 		return err
 	}

@@ -176,14 +176,26 @@ func (k *Kept) Head() SnapshotHead {
 }
 
 // Chunk returns a chunk of the live signals. It fails with TOO_LARGE above
-// MaxChunk.
-func (k *Kept) Chunk(index uint32) (out []byte, err error) {
-	err = k.bucketRange(tableLive, liveBits, index<<(liveBits-liveChunkBits), 1<<(liveBits-liveChunkBits), func(_, value []byte) error {
+// MaxChunk, and with NOT_IN_TIER where the store has keys alone.
+func (k *Kept) Chunk(index uint32) ([]byte, error) {
+	if k.s.opts.Keyed {
+		return nil, spec.Errorf(spec.CodeTier, "this node has no values")
+	}
+	return k.chunk(index, func(b, _ []byte, v *liveView) []byte { return appendLeaf(b, v) })
+}
+
+// Keys is Chunk with k in the place of type and value.
+func (k *Kept) Keys(index uint32) ([]byte, error) {
+	return k.chunk(index, func(b, key []byte, v *liveView) []byte { return appendKey(b, key[1:33], v) })
+}
+
+func (k *Kept) chunk(index uint32, add func(b, key []byte, v *liveView) []byte) (out []byte, err error) {
+	err = k.bucketRange(tableLive, liveBits, index<<(liveBits-liveChunkBits), 1<<(liveBits-liveChunkBits), func(key, value []byte) error {
 		v, ok := quickLive(value)
-		if !ok {
+		if !ok || len(key) != 65 {
 			return spec.Errorf(spec.CodeCorrupt, "a live signal cannot be decoded")
 		}
-		if out = appendLeaf(out, &v); len(out) > MaxChunk {
+		if out = add(out, key, &v); len(out) > MaxChunk {
 			return errTooLarge
 		}
 		return nil

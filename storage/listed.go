@@ -19,10 +19,13 @@ const typeDigest = "sha256"
 type listed struct {
 	digests *exact.Table
 	others  *exact.Table
+	keyed   bool // all stand under their keys
 }
 
 // newListed makes tables with room for about so many of each.
-func newListed(digests, others int) *listed { return &listed{exact.New(digests), exact.New(others)} }
+func newListed(digests, others int, keyed bool) *listed {
+	return &listed{exact.New(digests), exact.New(others), keyed}
+}
 
 func (t *listed) add(l *liveSignal) {
 	if l.Type == typeDigest {
@@ -42,7 +45,7 @@ func (t *listed) remove(l *liveSignal) {
 
 // has is asked with signals that were checked.
 func (t *listed) has(s spec.Signal) bool {
-	if s.Type == typeDigest && len(s.Value) == 32 {
+	if s.Type == typeDigest && len(s.Value) == 32 && !t.keyed {
 		return t.digests.Has((*[32]byte)(s.Value))
 	}
 	k := s.Key()
@@ -52,7 +55,7 @@ func (t *listed) has(s spec.Signal) bool {
 // hasAll makes here[i] true for the values of a group that are listed, and false for
 // those that were true: they were found already.
 func (t *listed) hasAll(g *signalGroup, here []bool) {
-	if g.typ.Name != typeDigest || len(g.values) == 1 {
+	if g.typ.Name != typeDigest || len(g.values) == 1 || t.keyed {
 		for i, v := range g.values {
 			here[i] = !here[i] && t.has(spec.Signal{Type: g.typ.Name, Value: v})
 		}
@@ -79,7 +82,11 @@ const MaxRows = 1 << 20
 func (s *Store) ListedRows(dst io.Writer, src io.Reader) (answered int64, err error) {
 	err = s.read(func(d *database) error {
 		limited := &io.LimitedReader{R: src, N: 32*MaxRows + 1}
-		answered, err = d.exact.digests.Stream(dst, limited)
+		if d.keyed {
+			answered, err = d.exact.others.Stream(dst, &rowKeys{src: limited})
+		} else {
+			answered, err = d.exact.digests.Stream(dst, limited)
+		}
 		switch {
 		case limited.N == 0:
 			return spec.Errorf(spec.CodeTooLarge, "at most %d rows are answered at once", MaxRows)

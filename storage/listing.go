@@ -12,8 +12,12 @@ import (
 )
 
 // Hold keeps the opening of an operation. One that is held already stays: another
-// copy can only have lost values since.
+// copy can only have lost values since. One of another tier than the store's is refused
+// with OPENING_MISMATCH.
 func (t *Tx) Hold(id spec.Hash, o *spec.Opening) error {
+	if err := t.checkTier(o); err != nil {
+		return err
+	}
 	held, err := t.openingOf(id)
 	if err != nil || held != nil {
 		return err
@@ -97,10 +101,7 @@ func (t *Tx) countEntry(l *spec.Listing) {
 }
 
 func (t *Tx) listOne(o *spec.Opened, entry spec.Hash, meta []byte, live bool) error {
-	return t.listSignal(&liveSignal{
-		Type: o.Signal.Type, Value: o.Signal.Value, Quality: uint64(o.Signal.Quality),
-		C: o.Commitment(), Meta: meta, Salt: o.Salt, Item: uint64(o.Item), k: o.Signal.Key(), entry: entry,
-	}, live)
+	return t.listSignal(liveOf(o, entry, meta), live)
 }
 
 func (t *Tx) listSignal(s *liveSignal, live bool) error {

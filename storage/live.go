@@ -11,7 +11,7 @@ import (
 // liveSignal is one signal of one entry that lookups find.
 type liveSignal struct {
 	_       struct{} `cbor:",toarray"`
-	Type    string
+	Type    string   // empty, as Value is, of one that is keyed
 	Value   []byte
 	Quality uint64
 	C       spec.Hash // its commitment in the proposal
@@ -29,7 +29,7 @@ func parseLive(key, value []byte) (*liveSignal, error) {
 	}
 	l := liveSignal{Type: typeName(v.Type), Value: bytes.Clone(v.Value), Quality: v.Quality, C: spec.Hash(v.C), Meta: bytes.Clone(v.Meta), Item: v.Item}
 	copy(l.Salt[:], v.Salt)
-	if t, ok := spec.SignalTypeOf(l.Type); !ok || t.Size != 0 && len(l.Value) != t.Size {
+	if t, ok := spec.SignalTypeOf(l.Type); (!ok && !(l.keyed() && len(l.Value) == 0)) || t.Size != 0 && len(l.Value) != t.Size {
 		return nil, spec.Errorf(spec.CodeCorrupt, "a live signal has a value of another size than its type")
 	}
 	copy(l.k[:], key[1:33])

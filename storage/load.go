@@ -105,7 +105,7 @@ func (l *loading) prepare() error {
 		return int(float64(min(l.d.counts.Live, 1<<40)) * float64(n) / float64(max(1, seen)) * 1.02)
 	}
 	l.d.entries = entries.New(int(min(l.d.counts.Live, 1<<32)), saidOf)
-	l.d.exact = newListed(share(counts[typeDigest]), share(seen-counts[typeDigest]))
+	l.d.exact = newListed(share(counts[typeDigest]), share(seen-counts[typeDigest]), l.d.keyed)
 	for typ, f := range l.d.finders {
 		l.types[typ] = &typeLoader{bulk: f.load(share(counts[typ])), samples: counts[typ]}
 		l.samples += counts[typ]

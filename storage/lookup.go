@@ -136,7 +136,7 @@ func (l *lookup) search(queries [][]spec.Signal) {
 		if g.finder = l.d.finders[g.typ.Name]; g.finder != nil {
 			g.search(l, exact)
 		}
-		if g.typ.Name == typeFrame {
+		if g.typ.Name == typeFrame && !l.d.keyed {
 			continue // each frame that is listed is found by its finder
 		}
 		l.d.exact.hasAll(g, exact)

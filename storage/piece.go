@@ -156,7 +156,7 @@ func (l *loading) batch(w *pieceWork, typ []byte) (*keyBatch, error) {
 		}
 	}
 	t, ok := spec.SignalTypeOf(string(typ))
-	if !ok {
+	if !ok && !l.d.keyed {
 		return nil, spec.Errorf(spec.CodeCorrupt, "a live signal is of no known type")
 	}
 	b := &keyBatch{name: t.Name, size: t.Size, finder: l.types[t.Name]}
@@ -166,6 +166,9 @@ func (l *loading) batch(w *pieceWork, typ []byte) (*keyBatch, error) {
 
 // keep has a live signal added to its indexes.
 func (l *loading) keep(w *pieceWork, key []byte, v *liveView) error {
+	if keyed := len(v.Type) == 0 && len(v.Value) == 0; keyed != l.d.keyed {
+		return spec.Errorf(spec.CodeCorrupt, "a live signal is of another tier than the database")
+	}
 	b, err := l.batch(w, v.Type)
 	if err != nil {
 		return err

@@ -85,7 +85,7 @@ func diskLeaf(key, value []byte) spec.Hash {
 // commitment opens to. That its entry says so as well only the bucket's root tells.
 func (l *liveSignal) genuine() bool {
 	o := l.opened()
-	return o.Signal.Key() == l.k && o.Commitment() == l.C
+	return o.SignalKey() == l.k && o.Commitment() == l.C
 }
 
 // Damaged reports whether anything below a node is not what the log says.
@@ -112,7 +112,7 @@ func ChunkOfBucket(bucket uint64) uint32 { return uint32(bucket >> (liveBits - l
 // CORRUPT, changing nothing, when the bucket cannot be made what the log says: a
 // chunk of a later size may do.
 func (s *Store) RepairLive(bucket uint32, chunk []byte, root spec.Hash) error {
-	leaves, err := checkChunk(ChunkOfBucket(uint64(bucket)), chunk, root)
+	leaves, err := checkChunk(ChunkOfBucket(uint64(bucket)), chunk, root, s.opts.Keyed)
 	if err != nil {
 		return err
 	}
@@ -261,7 +261,7 @@ func (r *repair) index(wrong, right []*liveSignal) error {
 		if err := r.d.list(l, false); err != nil {
 			return err
 		}
-		listed, err := anyUnder(r.d.pebble, livePrefix(l.opened().Signal.Key()))
+		listed, err := anyUnder(r.d.pebble, livePrefix(statedKey(l)))
 		if err != nil {
 			return err
 		}
@@ -285,6 +285,12 @@ func (r *repair) index(wrong, right []*liveSignal) error {
 		}
 	}
 	return nil
+}
+
+// statedKey is the key of what a record says, wherever it stands.
+func statedKey(l *liveSignal) spec.Hash {
+	o := l.opened()
+	return o.SignalKey()
 }
 
 func sortedRecordKeys(m map[string][]byte) []string { return slices.Sorted(maps.Keys(m)) }

@@ -366,13 +366,18 @@ func TestAPurgeReleasesSnapshots(t *testing.T) {
 }
 
 func FuzzChunks(f *testing.F) {
-	f.Add([]byte{0x86, 0x63, 'm', 'd', '5', 0x41, 1, 0, 0x50}, true)
-	f.Fuzz(func(t *testing.T, data []byte, live bool) {
+	f.Add([]byte{0x86, 0x63, 'm', 'd', '5', 0x41, 1, 0, 0x50}, true, false)
+	f.Add([]byte{0x85, 0x58, 0x20}, true, true)
+	f.Fuzz(func(t *testing.T, data []byte, live, keyed bool) {
 		if live {
-			leaves, err := readLeaves(data)
+			leaves, err := readLeaves(data, keyed)
 			var again []byte
 			for i := range leaves {
-				again = appendLeaf(again, &leaves[i].liveView)
+				if keyed {
+					again = appendKey(again, leaves[i].k[:], &leaves[i].liveView)
+				} else {
+					again = appendLeaf(again, &leaves[i].liveView)
+				}
 			}
 			if err == nil && string(again) != string(data) {
 				t.Fatal("a chunk of another form was read")

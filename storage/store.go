@@ -30,6 +30,8 @@ type Options struct {
 	// SnapshotEvery is how many leaves lie between snapshot sizes; 0: SnapshotEvery.
 	// Nodes that differ in it have no snapshot in common.
 	SnapshotEvery uint64
+	Keyed         bool // the store has keys in the place of values: that of a reader of the digest tier
+	anyTier       bool // whatever Keyed says
 	cache         *pebble.Cache
 	staging       bool // the database is one in the making
 	damage        *spotter
@@ -72,8 +74,9 @@ type Head struct {
 }
 
 // Open opens the store in dir, creating it when there is none, and checks it
-// against its own log. It fails with CORRUPT when something was lost, and with
-// UNKNOWN_VERSION for another schema.
+// against its own log. It fails with CORRUPT when something was lost, with
+// UNKNOWN_VERSION for another schema, and with NOT_IN_TIER for a store that is keyed
+// and should not be, or the other way round.
 func Open(dir string, o Options) (*Store, error) {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 64 << 20

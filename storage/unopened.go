@@ -129,6 +129,9 @@ func (t *Tx) ask(id spec.Hash) (*spec.Opening, error) {
 	if err != nil || o == nil {
 		return nil, err
 	}
+	if err := t.checkTier(o); err != nil {
+		return nil, fmt.Errorf("an opening that was asked for: %v", err)
+	}
 	return o, t.setOpening(id, o)
 }
 
@@ -207,5 +210,9 @@ func (c *checker) deriveUnopened(entry spec.Hash, into []multiset) (any bool, er
 
 // opened is what the signal's commitment opens to.
 func (l *liveSignal) opened() spec.Opened {
-	return spec.Opened{Salt: l.Salt, Item: int(l.Item), Signal: spec.Signal{Type: l.Type, Value: l.Value, Quality: int(l.Quality)}}
+	o := spec.Opened{Salt: l.Salt, Item: int(l.Item), Signal: spec.Signal{Type: l.Type, Value: l.Value, Quality: int(l.Quality)}}
+	if l.keyed() {
+		o.Keyed, o.Key = true, l.k
+	}
+	return o
 }

@@ -55,6 +55,7 @@ func (t *bucketTree) buckets() []spec.Hash {
 // VerifyDir is Verify for the store of a node that does not run, which need not be
 // fit to run. Nothing is known of how its buckets were but the root over them.
 func VerifyDir(ctx context.Context, dir string, o Options) (*Verification, error) {
+	o.anyTier = true
 	o.cache, o.damage = pebble.NewCache(8<<20), &spotter{log: o.Logger}
 	defer o.cache.Unref()
 	s := &Store{dir: dir, opts: o}

@@ -110,8 +110,8 @@ func syncLine(s *wire.Sync) string {
 
 // servingLine tells in one line what the node gives to those that follow it.
 func servingLine(s *wire.Serving) string {
-	return fmt.Sprintf("%d of %d followers, pushes to %d of %d; bulk at %d KiB/s at most, %d chunks sent",
-		s.Subscribers, s.MaxSubscribers, s.Followers, s.MaxFollowers, s.BulkRate>>10, s.Chunks)
+	return fmt.Sprintf("%d of %d followers, pushes to %d of %d; bulk at %d KiB/s at most, %d chunks sent; %d requests denied",
+		s.Subscribers, s.MaxSubscribers, s.Followers, s.MaxFollowers, s.BulkRate>>10, s.Chunks, s.Denied)
 }
 
 // cosignedLine tells who stands on the newest final checkpoint.
@@ -131,8 +131,12 @@ func (p *program) printStatus(s *statusReport) error {
 	if s.Raft == "leader" {
 		leader += " (this node)"
 	}
+	role := string(s.Role)
+	if s.Tier == wire.Digest {
+		role += " of the digest tier (finds equal values alone)"
+	}
 	rows := [][]string{
-		{"organisation", fmt.Sprintf("%s, %s of %s", s.Organisation, s.Role, s.Origin)},
+		{"organisation", fmt.Sprintf("%s, %s of %s", s.Organisation, role, s.Origin)},
 		{"ready", yes(s.Ready)},
 		{"fresh", fmt.Sprintf("%d ms old, stale: %s", s.AgeMs, yes(s.Stale))},
 		{"log", fmt.Sprintf("%d leaves, %d final, time %s, epoch %d", s.Size, s.FinalSize, day(s.LogTime), s.Epoch)},

@@ -418,6 +418,7 @@ type Serving struct {
 	Followers, MaxFollowers     int    // of them those that are pushed to
 	BulkRate                    int64  // bytes a second for all that are far behind together
 	BulkBytes, Chunks           uint64 // of snapshots, sent since the start
+	Denied                      uint64 // requests that were refused, since the start, for the role of who made them
 }
 
 // An Upstream is a node that is followed.

@@ -134,7 +134,7 @@ func (s *service) Status(ctx context.Context, _ wire.StatusRequestObject) (wire.
 		return nil, err
 	}
 	return wire.Status200JSONResponse{
-		Version: st.Version, Origin: st.Origin, Organisation: st.Organisation, Role: wire.Role(st.Role),
+		Version: st.Version, Origin: st.Origin, Organisation: st.Organisation, Role: wire.Role(st.Role), Tier: wire.Tier(st.Tier),
 		Raft: st.Raft, Leader: st.Leader, Epoch: int64(st.Epoch), LogTime: st.LogTime.UTC(),
 		Entries: int64(st.Entries), Signals: int64(st.Signals), OpenCases: int64(st.OpenCases), Peers: st.Peers,
 		LiveRoot: st.LiveRoot.String(), RulesRoot: st.RulesRoot.String(),
@@ -161,7 +161,7 @@ func wireSync(s *Sync) *wire.Sync {
 func wireServing(s *Serving) wire.Serving {
 	return wire.Serving{
 		Subscribers: s.Subscribers, MaxSubscribers: s.MaxSubscribers, Followers: s.Followers, MaxFollowers: s.MaxFollowers,
-		BulkRate: s.BulkRate, BulkBytes: int64(s.BulkBytes), Chunks: int64(s.Chunks),
+		BulkRate: s.BulkRate, BulkBytes: int64(s.BulkBytes), Chunks: int64(s.Chunks), Denied: int64(s.Denied),
 	}
 }
 

@@ -74,6 +74,15 @@ func (s Source) Chunk(size uint64, index uint32) ([]byte, error) {
 	return k.Chunk(index)
 }
 
+// Keys implements state.Source.
+func (s Source) Keys(size uint64, index uint32) ([]byte, error) {
+	k, err := s.at(size)
+	if err != nil {
+		return nil, err
+	}
+	return k.Keys(index)
+}
+
 // Rules implements state.Source.
 func (s Source) Rules(size uint64, index uint32) ([]byte, error) {
 	k, err := s.at(size)

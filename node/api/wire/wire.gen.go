@@ -1148,6 +1148,9 @@ type Serving struct {
 	// Chunks Chunks of them
 	Chunks int64 `json:"chunks"`
 
+	// Denied Requests that were refused since the start, for the role or tier of who made them
+	Denied int64 `json:"denied"`
+
 	// Followers Of them those that are pushed to
 	Followers int `json:"followers"`
 

@@ -38,6 +38,7 @@ type Staging interface {
 // Options are what a Bootstrapper needs beside its Store. All may be left out.
 type Options struct {
 	Every  uint64 // leaves between snapshot sizes; 0: 65,536
+	Keyed  bool   // chunks of keys are fetched: of a reader of the digest tier
 	Logger *slog.Logger
 }
 
@@ -85,6 +86,7 @@ func (b *Bootstrapper) Bootstrap(ctx context.Context, job federation.Job) error 
 	}
 	b.opts.Logger.Info("fetching a snapshot", "size", m.Size, "bytes", m.Bytes)
 	f := newFetch(&job, st, m, b.opts.Logger)
+	f.keyed = b.opts.Keyed
 	if err := f.run(ctx); err != nil {
 		return errors.Join(err, st.Close())
 	}

@@ -102,6 +102,11 @@ func (c *Client) Chunk(size uint64, index uint32) ([]byte, error) {
 	return c.ask(kindChunk, &chunkRequest{Size: size, Index: uint64(index)}, MaxChunk)
 }
 
+// Keys asks for a chunk with keys in the place of values. It is not verified.
+func (c *Client) Keys(size uint64, index uint32) ([]byte, error) {
+	return c.ask(kindKeys, &chunkRequest{Size: size, Index: uint64(index)}, MaxChunk)
+}
+
 // Rules asks for a chunk of rules. It is not verified.
 func (c *Client) Rules(size uint64, index uint32) ([]byte, error) {
 	return c.ask(kindRules, &chunkRequest{Size: size, Index: uint64(index)}, MaxChunk)

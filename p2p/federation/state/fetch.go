@@ -43,6 +43,7 @@ type fetch struct {
 	size    uint64
 	total   uint64 // bytes, as the manifest said
 	log     *slog.Logger
+	keyed   bool // chunks of keys
 
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -271,6 +272,9 @@ func (w *worker) run(ctx context.Context) error {
 			}
 			w.asked = append(w.asked, t)
 			kind := byte(kindChunk)
+			if w.keyed {
+				kind = kindKeys
+			}
 			if t.rules {
 				kind = kindRules
 			}

@@ -25,6 +25,8 @@ type Source interface {
 	// has fewer.
 	Manifest(size, upto uint64) (*Manifest, error)
 	Chunk(size uint64, index uint32) ([]byte, error)
+	// Keys is Chunk with keys in the place of values.
+	Keys(size uint64, index uint32) ([]byte, error)
 	Rules(size uint64, index uint32) ([]byte, error)
 	// Nodes returns the hashes eight levels below a node of LiveTree or RuleTree.
 	Nodes(size uint64, tree, level int, index uint64) ([]spec.Hash, error)
@@ -34,6 +36,7 @@ type Source interface {
 type ServeOptions struct {
 	Roles      []string                        // that may ask for manifests, rules and hashes; empty: nobody
 	ChunkRoles []string                        // that may ask for chunks as well
+	KeyRoles   []string                        // that may ask for chunks of keys
 	Role       func(p2p.PeerID) (string, bool) // as of now; nil: as when the stream was opened
 	Bulk       *rate.Limiter                   // of all bulk streams; nil: not paced
 	Answers    int                             // that are made at once at most; 0: 8
@@ -47,7 +50,12 @@ type Server struct {
 	room   chan struct{}
 	chunks atomic.Uint64
 	bytes  atomic.Uint64
+	denied atomic.Uint64
 }
+
+// Denied is how many requests were refused, since the start, for the role of who made
+// them.
+func (sv *Server) Denied() uint64 { return sv.denied.Load() }
 
 // Served tells how many chunks, of signals and of rules, were sent whole, and how
 // many bytes in all.
@@ -119,7 +127,7 @@ func (sv *Server) answer(ctx context.Context, s *p2p.Stream, frame []byte) error
 // sent ends an answer to a request of a kind.
 func (sv *Server) sent(s *p2p.Stream, kind byte) error {
 	err := s.Flush()
-	if err == nil && (kind == kindChunk || kind == kindRules) {
+	if err == nil && (kind == kindChunk || kind == kindKeys || kind == kindRules) {
 		sv.chunks.Add(1)
 	}
 	return err
@@ -132,14 +140,18 @@ func (sv *Server) make(s *p2p.Stream, frame []byte) ([]byte, error) {
 		return nil, err
 	}
 	roles := sv.opts.Roles
-	if kind == kindChunk {
+	switch kind {
+	case kindChunk:
 		roles = sv.opts.ChunkRoles
+	case kindKeys:
+		roles = sv.opts.KeyRoles
 	}
 	role, ok := s.Role(), true
 	if sv.opts.Role != nil {
 		role, ok = sv.opts.Role(s.Peer())
 	}
 	if !ok || !slices.Contains(roles, role) {
+		sv.denied.Add(1)
 		return nil, spec.Errorf(spec.CodeDenied, "not allowed")
 	}
 	switch r := req.(type) {
@@ -150,8 +162,11 @@ func (sv *Server) make(s *p2p.Stream, frame []byte) ([]byte, error) {
 		}
 		return spec.Encode(m)
 	case *chunkRequest:
-		if kind == kindChunk {
+		switch kind {
+		case kindChunk:
 			return sv.src.Chunk(r.Size, uint32(r.Index))
+		case kindKeys:
+			return sv.src.Keys(r.Size, uint32(r.Index))
 		}
 		return sv.src.Rules(r.Size, uint32(r.Index))
 	case *nodesRequest:

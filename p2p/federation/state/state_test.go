@@ -86,6 +86,7 @@ func (h *history) Manifest(size, upto uint64) (*Manifest, error) {
 }
 
 func (h *history) Chunk(size uint64, i uint32) ([]byte, error) { return h.get(0, size, i) }
+func (h *history) Keys(size uint64, i uint32) ([]byte, error)  { return h.get(0, size, i) }
 func (h *history) Rules(size uint64, i uint32) ([]byte, error) { return h.get(1, size, i) }
 
 func (h *history) get(kind int, size uint64, i uint32) ([]byte, error) {

@@ -19,6 +19,7 @@ const (
 	kindPiece    = 5
 	kindLast     = 6
 	kindFault    = 7
+	kindKeys     = 8
 )
 
 // Limits of answers in bytes, and of what stands in them.
@@ -50,7 +51,7 @@ type manifestRequest struct {
 	Upto uint64
 }
 
-// chunkRequest asks for a chunk, or for one of the rules.
+// chunkRequest asks for a chunk of values or of keys, or for one of the rules.
 type chunkRequest struct {
 	_     struct{} `cbor:",toarray"`
 	Size  uint64
@@ -79,7 +80,7 @@ func decodeRequest(frame []byte) (kind byte, v any, err error) {
 	switch kind = frame[0]; kind {
 	case kindManifest:
 		v = new(manifestRequest)
-	case kindChunk, kindRules:
+	case kindChunk, kindRules, kindKeys:
 		v = new(chunkRequest)
 	case kindNodes:
 		v = new(nodesRequest)
@@ -89,7 +90,7 @@ func decodeRequest(frame []byte) (kind byte, v any, err error) {
 	if err := spec.Decode(frame[1:], v); err != nil {
 		return kind, nil, err
 	}
-	if r, ok := v.(*chunkRequest); ok && r.Index >= map[byte]uint64{kindChunk: Chunks, kindRules: RuleChunks}[kind] {
+	if r, ok := v.(*chunkRequest); ok && r.Index >= map[byte]uint64{kindChunk: Chunks, kindRules: RuleChunks, kindKeys: Chunks}[kind] {
 		return kind, nil, spec.Errorf(spec.CodeMalformed, "a snapshot has %d chunks, and %d of rules", Chunks, RuleChunks)
 	}
 	return kind, v, nil

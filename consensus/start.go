@@ -81,6 +81,13 @@ func seed(cfg Config, f *fsm, log *logStore) error {
 	return log.SetUint64(keyTerm, f.cur.Term)
 }
 
+// Anew is the place in raft of a database with which voters begin a log of their own,
+// the same on each: they start Seeded, with no raft log.
+func Anew(voters []string) Applied {
+	conf := raft.EncodeConfiguration(Config{Voters: voters}.configuration())
+	return Applied{Index: 1, Term: 1, Conf: conf, ConfIndex: 1}
+}
+
 // bootstrap writes the founding configuration as entry 1 when this node is one
 // of the founders and holds nothing yet. All founders write the same entry. A
 // crash between the two writes is made good by the next start: no election can

@@ -35,21 +35,35 @@ func (n *Node) openFinal(context.Context) (err error) {
 }
 
 // openCosignStores opens the store of cosigned checkpoints of each cosign key that
-// this node holds. A store that is missing or damaged keeps this member from
-// cosigning, not from running. That of a key is made with the key, or, for the
-// first, when the node never ran before.
+// this node holds. That of the key in force, if it is missing or damaged, keeps this
+// member from cosigning, not from running. That of a key is made with the key, or, for
+// the first, when the node never ran before.
 func (n *Node) openCosignStores() (keys []cosign.Key, refused error) {
 	_, err := os.Stat(filepath.Join(n.cfg.Dir, "raft"))
 	first := errors.Is(err, fs.ErrNotExist) && n.store.Size() == 0
 	for _, private := range n.id.Held(spec.UseCosign) {
 		key := spec.PublicKey(private.Public().(ed25519.PublicKey))
 		store, err := cosign.OpenStore(cosign.StorePath(n.cfg.Dir, key), key, first)
+		if err != nil && key != n.cosignKey() {
+			n.log.Warn("a cosign key that is not in force is not used", "key", key.ID().String(), "error", err)
+			continue
+		}
 		if err != nil {
 			return nil, errors.Join(err, closeStores(keys))
 		}
 		keys = append(keys, cosign.Key{Private: private, Store: store})
 	}
 	return keys, nil
+}
+
+// cosignKey is the one in force by the state; that on the card while the state does
+// not know this organisation.
+func (n *Node) cosignKey() spec.PublicKey {
+	var who spec.OrgRecord
+	if err := readRecord(n.store, spec.OrgKey(n.id.Organisation.ID), &who); err != nil || who.Organisation.ID == "" {
+		return n.id.Organisation.CosignKey
+	}
+	return who.Organisation.CosignKey
 }
 
 func closeStores(keys []cosign.Key) error {
@@ -68,7 +82,7 @@ func (n *Node) openCosigner(context.Context) error {
 	n.cosigner = cosign.New(cosign.Config{
 		Chain: n.chain, Org: n.id.Organisation.ID, Keys: n.cosigned, Log: n.store, Refused: n.mayNotCosign,
 		Final: n.final, Now: n.cfg.Now, Logger: n.log, Leader: n.leader, Send: n.sendCosign, Alarm: n.raiseAlarm,
-		Learn: n.learnPanels, HandOff: n.handedOver, Wanted: n.timeWanted, Covered: n.replica.imported.Load,
+		Learn: n.learnPanels, HandOff: n.handedOver, Recovery: n.recoveryProof, Behind: n.behind, Asked: n.asked.Load, Wanted: n.timeWanted, Covered: n.replica.imported.Load,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})

@@ -27,7 +27,7 @@ func (n *Node) limits() map[string]p2p.Limit {
 	}
 	small := p2p.Limit{Streams: 256, PerPeer: 16, Memory: 64 << 20}
 	return map[string]p2p.Limit{
-		raftnet.Protocol:         raftnet.Limit,
+		n.raftProtocol():         raftnet.Limit,
 		cosign.Protocol:          {Streams: 256, PerPeer: 32, Memory: 64 << 20},
 		protocolSubmit:           {Streams: 512, PerPeer: 2 * maxSubmits, Memory: 256 << 20},
 		federation.Protocol:      {Streams: followers, PerPeer: 4 * federation.MaxStreams, Memory: int64(followers) << 17},

@@ -22,6 +22,9 @@ import (
 )
 
 func (n *Node) openHost(context.Context) (err error) {
+	if err := n.learnEra(); err != nil {
+		return err
+	}
 	n.host, err = p2p.NewHost(p2p.Config{
 		Key: n.id.Libp2p, Listen: n.cfg.Listen, Directory: n.directory, Logger: n.log,
 		MaxConns: n.cfg.Connections, Memory: n.cfg.Memory, Limits: n.limits(),
@@ -89,7 +92,7 @@ func (n *Node) openConsensus(context.Context) error {
 	if !n.sequencer {
 		return nil
 	}
-	seeded := n.seeded()
+	seeded := n.seeded() || n.anew()
 	if _, err := os.Stat(filepath.Join(n.cfg.Dir, "raft", "raft.db")); errors.Is(err, fs.ErrNotExist) && n.final.Newest().Size > 0 && !seeded {
 		// Starting empty, it could help to elect a leader that lacks what this member
 		// once acknowledged.
@@ -107,6 +110,7 @@ func (n *Node) openConsensus(context.Context) error {
 	var started atomic.Pointer[consensus.Node] // raft asks before Start returns
 	transport := raftnet.New(raftnet.Config{
 		Host:   n.host,
+		Era:    n.era,
 		Logger: n.log,
 		Allow:  n.maySequence,
 		Stuck: func() time.Duration {

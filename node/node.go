@@ -112,6 +112,8 @@ type Node struct {
 	notWitness   atomic.Pointer[error]            // why a member that does not sequence does not cosign what is final
 	keyed        bool                             // this node is of the digest tier: it has keys in the place of values
 	sequencer    bool                             // this node takes part in consensus
+	era          string                           // of raft's log: "" before the first recovery
+	asked        atomic.Bool                      // every member told how panels took over
 	part         atomic.Pointer[[]string]         // organisations that do
 	promoted     chan struct{}                    // a token: a case made this follower a sequencer
 	turn         int                              // which member a reader asks first

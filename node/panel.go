@@ -7,6 +7,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tocsin-db/tocsin/consensus/governance"
@@ -105,10 +106,14 @@ func (n *Node) askHandOffs(ctx context.Context, from p2p.PeerID) error {
 	return err
 }
 
-// keepHandOffs fetches the proofs that are missing on a node that derived the
-// panels itself and did not see the hand-off become final.
+// keepHandOffs asks every member once how panels took over since this node last ran,
+// because those that it knows as sequencers may have been replaced; then it fetches
+// the proofs that are missing on a node that derived the panels itself and did not see
+// the hand-off become final.
 func (n *Node) keepHandOffs(ctx context.Context) {
+	asked := map[p2p.PeerID]bool{}
 	for ctx.Err() == nil {
+		n.askEach(ctx, asked)
 		if n.unproved() {
 			for _, peer := range n.directory.members() {
 				if peer != n.host.ID() && n.unproved() {
@@ -170,6 +175,31 @@ func (n *Node) takeFinal(note []byte) error {
 		}
 	}
 	return n.final.Advance(s)
+}
+
+// askEach asks those members that have not answered yet.
+func (n *Node) askEach(ctx context.Context, asked map[p2p.PeerID]bool) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	all := true
+	left := slices.DeleteFunc(n.directory.members(), func(id p2p.PeerID) bool { return id == n.host.ID() || asked[id] })
+	for _, peer := range left {
+		wg.Go(func() {
+			err := n.fetchHandOffs(ctx, peer)
+			mu.Lock()
+			defer mu.Unlock()
+			if asked[peer] = err == nil; err != nil {
+				all = false
+				n.log.Debug("asking for hand-offs", "peer", string(peer), "error", err)
+			}
+		})
+	}
+	wg.Wait()
+	if all {
+		n.asked.Store(true)
+	}
 }
 
 // A readerPanel is how a node that follows reads checkpoints: where the panels that

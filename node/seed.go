@@ -182,9 +182,11 @@ func (n *Node) plant() error {
 
 // planted forgets the file once consensus stands on the database.
 func (n *Node) planted() error {
-	err := os.Remove(filepath.Join(n.cfg.Dir, seedFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
+	var errs []error
+	for _, name := range []string{seedFile, anewFile} {
+		if err := os.Remove(filepath.Join(n.cfg.Dir, name)); !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
 	}
-	return err
+	return errors.Join(errs...)
 }

@@ -31,6 +31,7 @@ type Report struct {
 	Origin     string
 	Genesis    spec.Hash
 	Leaves     uint64
+	Root       spec.Hash // of the log
 	Operations uint64
 	Decisions  uint64
 	Ticks      uint64
@@ -326,7 +327,7 @@ func (a *auditing) finish() (*Report, error) {
 		return nil, spec.Errorf(spec.CodeProof, "the leaves are not those of the final checkpoint: %d where it has %d", head.Size, a.final.Size)
 	}
 	r := a.report
-	r.Entries = head.Entries
+	r.Entries, r.Root = head.Entries, head.Root
 	if a.last != nil {
 		r.Signals, r.LogTime = a.last.LiveCount, time.UnixMilli(int64(a.last.TimeMS))
 		r.LiveRoot = head.Live == a.last.LiveCount

@@ -42,6 +42,15 @@ type Config struct {
 	Learn func() error
 	// HandOff is told that a panel took over, with the proof; or nil. It must not block.
 	HandOff func(number uint64, l *tlog.Link)
+	// Recovery returns what proves that the panel of a number took over by a recovery,
+	// but for its own cosignatures; or nil.
+	Recovery func(number uint64) (*tlog.Recovery, error)
+	// Asked reports whether every member told how panels took over: a start waits for
+	// that a moment; or nil.
+	Asked func() bool
+	// Behind is told of a sequencer whose newest checkpoint a panel made final that this
+	// node does not know; or nil. It must not block.
+	Behind func(org string)
 	// Refused says why this node must not cosign; or nil.
 	Refused error
 	// Leader names the organisation that leads consensus, "" while unknown.
@@ -239,6 +248,9 @@ func (c *Cosigner) step(ctx context.Context) (time.Duration, error) {
 	if err := c.settleAhead(size); err != nil {
 		return 0, err
 	}
+	if err := c.leftBehind(size); err != nil {
+		return 0, err
+	}
 	c.meet(ctx)
 	size = c.limit(size)
 	want, err := c.compare(size)
@@ -286,7 +298,8 @@ func (c *Cosigner) ready() bool {
 	if c.cfg.Covered != nil && c.cfg.Final.Newest().Size < c.cfg.Covered() {
 		return false
 	}
-	return c.refused == nil && (len(c.waiting) == 0 || c.cfg.Now().Sub(c.started) >= greet)
+	heard := len(c.waiting) == 0 && (c.cfg.Asked == nil || c.cfg.Asked())
+	return c.refused == nil && (heard || c.cfg.Now().Sub(c.started) >= greet)
 }
 
 // due is how long until this node names a size: at once, when it leads and the log

@@ -233,14 +233,24 @@ func (c *Cosigner) handOff(s *tlog.Signed) error {
 		return nil
 	}
 	c.poke() // what waited for it can be named
-	if _, known := c.cfg.Chain.Link(number); known || recovered || c.cfg.HandOff == nil {
+	if _, known := c.cfg.Chain.Link(number); known || c.cfg.HandOff == nil {
 		return nil
+	}
+	var proof *tlog.Recovery
+	if recovered {
+		if c.cfg.Recovery == nil {
+			return nil
+		}
+		var err error
+		if proof, err = c.cfg.Recovery(number); err != nil || proof == nil {
+			return err // another has it
+		}
 	}
 	leaves, err := c.cfg.Log.Leaves(s.Size-2, 1)
 	if err != nil || len(leaves) == 0 {
 		return err
 	}
-	l, err := tlog.NewLink(c.cfg.Chain, c.cfg.Log, leaves[0], s, nil)
+	l, err := tlog.NewLink(c.cfg.Chain, c.cfg.Log, leaves[0], s, proof)
 	if err != nil {
 		return err
 	}
@@ -262,7 +272,10 @@ func (c *Cosigner) greeted(org string, note []byte) {
 	}
 	s, err := c.cfg.Chain.OpenFinal(note)
 	if spec.CodeOf(err) == spec.CodeNotFinal {
-		return // a panel took over that this node, being behind, does not know
+		if c.cfg.Behind != nil {
+			c.cfg.Behind(org) // a panel took over that this node does not know
+		}
+		return
 	}
 	if err != nil {
 		c.cfg.Logger.Warn("a sequencer sent what is not a final checkpoint", "organisation", org, "error", err)

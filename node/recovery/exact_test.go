@@ -330,7 +330,7 @@ func (w *world) linked(r row, only bool) error {
 	if err := c.Grow(&r.panel, log.Size, w.final.Size); err != nil {
 		return err
 	}
-	l, err := tlog.NewLink(c, log, encode(w.t, &r.panel), w.cosigned(w.checkpoint(log, log.Size), r.panel.Seats), []tlog.Recovery{proof})
+	l, err := tlog.NewLink(c, log, encode(w.t, &r.panel), w.cosigned(w.checkpoint(log, log.Size), r.panel.Seats), &proof)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,14 @@ import (
 // Protocol is the stream protocol that raft runs on.
 const Protocol = "/tocsin/raft/1"
 
+// ProtocolOf is the stream protocol of an era, as in Config.
+func ProtocolOf(era string) string {
+	if era == "" {
+		return Protocol
+	}
+	return Protocol + "/" + era
+}
+
 // MaxStreams is how many raft streams one peer may have open: the pool, the
 // heartbeats, a snapshot, and those that a restart left behind.
 const MaxStreams = 64
@@ -30,6 +38,7 @@ const backlog = 16
 // streamLayer is a raft.StreamLayer over a host.
 type streamLayer struct {
 	host   *p2p.Host
+	proto  string
 	accept chan net.Conn
 	once   sync.Once
 	closed chan struct{}
@@ -37,11 +46,12 @@ type streamLayer struct {
 
 // NewStreamLayer serves raft streams from enrolled peers that allow permits: the
 // configured voters and nonvoters, as the node knows them from replicated
-// state. allow is asked for each stream and on each Recheck of the host.
-func NewStreamLayer(host *p2p.Host, allow func(p2p.PeerID) bool) raft.StreamLayer {
-	l := &streamLayer{host: host, accept: make(chan net.Conn, backlog), closed: make(chan struct{})}
+// state. allow is asked for each stream and on each Recheck of the host. era is as in
+// Config.
+func NewStreamLayer(host *p2p.Host, era string, allow func(p2p.PeerID) bool) raft.StreamLayer {
+	l := &streamLayer{host: host, proto: ProtocolOf(era), accept: make(chan net.Conn, backlog), closed: make(chan struct{})}
 	policy := p2p.Policy{Roles: []string{p2p.AnyRole}, Allow: allow, MaxStreams: MaxStreams}
-	host.HandleConn(Protocol, policy, func(_ p2p.PeerID, c net.Conn) {
+	host.HandleConn(l.proto, policy, func(_ p2p.PeerID, c net.Conn) {
 		select {
 		case l.accept <- c:
 		case <-l.closed:
@@ -55,7 +65,7 @@ func NewStreamLayer(host *p2p.Host, allow func(p2p.PeerID) bool) raft.StreamLaye
 func (l *streamLayer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	return l.host.DialConn(ctx, p2p.PeerID(address), Protocol)
+	return l.host.DialConn(ctx, p2p.PeerID(address), l.proto)
 }
 
 // Accept returns the next inbound stream, or net.ErrClosed.
@@ -71,7 +81,7 @@ func (l *streamLayer) Accept() (net.Conn, error) {
 // Close ends Accept and the inbound streams. Dialled ones are raft's to close.
 func (l *streamLayer) Close() error {
 	l.once.Do(func() {
-		l.host.Unhandle(Protocol)
+		l.host.Unhandle(l.proto)
 		close(l.closed)
 	})
 	return nil

@@ -28,6 +28,10 @@ type Config struct {
 	Host  *p2p.Host
 	Allow func(p2p.PeerID) bool // who may open raft streams; see NewStreamLayer
 
+	// Era tells logs apart that began anew, "" before the first did: sequencers of
+	// different eras do not reach each other.
+	Era string
+
 	// Stuck tells for how long the log append that is now under way has been
 	// running, 0 when none is. nil: never stuck.
 	Stuck      func() time.Duration
@@ -62,7 +66,7 @@ func New(cfg Config) *Transport {
 		cfg.Logger = slog.Default()
 	}
 	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:          NewStreamLayer(cfg.Host, cfg.Allow),
+		Stream:          NewStreamLayer(cfg.Host, cfg.Era, cfg.Allow),
 		MaxPool:         maxPool,
 		MaxRPCsInFlight: 1,
 		Timeout:         cfg.Timeout,

@@ -24,8 +24,9 @@ type turn struct {
 	from  uint64 // size from which a recovery went on: nothing before size is anyone's; 0: a hand-off
 	of    spec.Panel
 	alone *Panel
-	at    *Panel // of the checkpoint at size: both panels, unless the one before was lost
-	link  *Link  // nil for the first, and until it is known
+	at    *Panel    // of the checkpoint at size: both panels, unless the one before was lost
+	link  *Link     // nil for the first, and until it is known
+	root  spec.Hash // of the log at size, with link
 }
 
 // NewChain is the chain of a consortium with its founding panel.
@@ -67,17 +68,23 @@ func (c *Chain) TurnAt(size uint64) (number uint64, recovered, ok bool) {
 	return uint64(i), t.from > 0, i > 0 && t.size == size
 }
 
-// Recovered lists the sizes from which recoveries went on, and at which their panels
-// took over.
-func (c *Chain) Recovered() (from, size []uint64) {
+// A Recovered panel took over at a size of the log, with this root, behind a smaller
+// size from which members went on.
+type Recovered struct {
+	From, Size uint64
+	Root       spec.Hash
+}
+
+// Recoveries lists those that are proved.
+func (c *Chain) Recoveries() (out []Recovered) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for i := range c.turns {
-		if t := &c.turns[i]; t.from > 0 {
-			from, size = append(from, t.from), append(size, t.size)
+		if t := &c.turns[i]; t.from > 0 && t.link != nil {
+			out = append(out, Recovered{From: t.from, Size: t.size, Root: t.root})
 		}
 	}
-	return from, size
+	return out
 }
 
 // At is the panel whose cosignatures make the checkpoint of a size final.

@@ -17,7 +17,7 @@ type Link struct {
 	Note     []byte
 	Panel    []byte
 	Proof    []spec.Hash
-	Recovery []Recovery // one, or none
+	Recovery []byte // an encoded Recovery, or empty
 }
 
 // MaxLink bounds an encoded link in bytes, MaxLinks the links of one chain.
@@ -38,20 +38,23 @@ func ParseLink(data []byte) (*Link, error) {
 	if err := spec.Decode(data, &l); err != nil {
 		return nil, err
 	}
-	if len(l.Recovery) > 1 {
-		return nil, spec.Errorf(spec.CodeMalformed, "a link shows at most one recovery")
-	}
-	return &l, nil
+	_, err := l.recovery()
+	return &l, err
 }
 
 // NewLink makes the link of the panel that takes over at the size of a final
 // checkpoint.
-func NewLink(c *Chain, h Hashes, panel []byte, s *Signed, recovery []Recovery) (*Link, error) {
+func NewLink(c *Chain, h Hashes, panel []byte, s *Signed, recovery *Recovery) (*Link, error) {
 	note, err := c.Note(s)
 	if err != nil {
 		return nil, err
 	}
-	l := &Link{Note: note, Panel: panel, Recovery: recovery}
+	l := &Link{Note: note, Panel: panel}
+	if recovery != nil {
+		if l.Recovery, err = spec.Encode(recovery); err != nil {
+			return nil, err
+		}
+	}
 	l.Proof, err = Inclusion(h, s.Size, s.Size-2)
 	return l, err
 }
@@ -94,12 +97,22 @@ func (c *Chain) Add(l *Link) error {
 	return nil
 }
 
+// recovery is what stands for the cosignatures of the panel before, or nil.
+func (l *Link) recovery() (*Recovery, error) {
+	if len(l.Recovery) == 0 {
+		return nil, nil
+	}
+	r := new(Recovery)
+	return r, spec.Decode(l.Recovery, r)
+}
+
 // from is the size from which a recovery went on, 0 for a hand-off.
 func (l *Link) from() (uint64, error) {
-	if len(l.Recovery) == 0 {
-		return 0, nil
+	r, err := l.recovery()
+	if r == nil || err != nil {
+		return 0, err
 	}
-	from, err := sizeOf(l.Recovery[0].Note)
+	from, err := sizeOf(r.Note)
 	if err == nil && from == 0 {
 		err = spec.Errorf(spec.CodeRecovery, "a recovery goes on from a checkpoint")
 	}
@@ -138,10 +151,15 @@ func (l *Link) check(before, t *turn) error {
 	if err := CheckInclusion(l.Proof, t.size, t.size-2, s.Root, spec.LeafHash(l.Panel)); err != nil {
 		return err
 	}
+	t.root = s.Root
 	if t.from == 0 {
 		return nil
 	}
-	return l.Recovery[0].check(before.panel(t.from), s, &t.of)
+	r, err := l.recovery()
+	if err != nil {
+		return err
+	}
+	return r.check(before.panel(t.from), s, &t.of)
 }
 
 // Link returns the link of the panel of a number, once it is known.

@@ -5,7 +5,11 @@ package tlog
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/hex"
+	"encoding/json"
+	"flag"
 	"maps"
+	"os"
 	"slices"
 	"testing"
 
@@ -132,7 +136,7 @@ func recovered(t testing.TB) (*spec.Panel, *Link) {
 	for i, key := range []ed25519.PrivateKey{keys[3], keys[2]} {
 		at.Cosignatures = append(at.Cosignatures, Cosign(at.Checkpoint, body.Seats[i].Org, key, 30))
 	}
-	l, err := NewLink(c, log, leaf, at, []Recovery{r})
+	l, err := NewLink(c, log, leaf, at, &r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,8 +173,8 @@ func TestARecoveryIsFollowed(t *testing.T) {
 	if got := c.From(2); !slices.Equal(got, []string{"org-0", "org-2"}) {
 		t.Errorf("at the checkpoint %v are waited for", got)
 	}
-	if from, size := c.Recovered(); !slices.Equal(from, []uint64{2}) || !slices.Equal(size, []uint64{6}) {
-		t.Errorf("recoveries went on from %v, to %v", from, size)
+	if got := c.Recoveries(); len(got) != 1 || got[0].From != 2 || got[0].Size != 6 || got[0].Root == (spec.Hash{}) {
+		t.Errorf("recoveries: %v", got)
 	}
 	for i := range data {
 		bad := bytes.Clone(data)
@@ -187,8 +191,12 @@ func TestARecoveryIsFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	forged := *l
-	forged.Recovery = []Recovery{l.Recovery[0]}
-	forged.Recovery[0].Ops = forged.Recovery[0].Ops[:1]
+	r, err := l.recovery()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Ops = r.Ops[:1]
+	forged.Recovery = mustEncode(t, r)
 	if err := own.Add(&forged); spec.CodeOf(err) != spec.CodeRecovery {
 		t.Errorf("a recovery of too few is kept where the panel is known: %v", err)
 	}
@@ -225,5 +233,53 @@ func TestARecoveryGoesOnFromThePanelBefore(t *testing.T) {
 	other := &spec.Panel{Tag: spec.TagPanel, K: 2, Seats: []spec.Seat{list[0], list[2]}}
 	if _, err := add(t, other, mustEncode(t, l)); spec.CodeOf(err) == "" {
 		t.Errorf("it went on from what others made final: %v", err)
+	}
+}
+
+var update = flag.Bool("update", false, "write the conformance vectors anew")
+
+const vectorFile = "../testdata/recovery.json"
+
+// recoveryVectors are the bytes of a recovery, and of what it takes to follow it.
+type recoveryVectors struct {
+	Notice string `json:"notice"`
+	Origin string `json:"origin"`
+	Before string `json:"panel_before"`
+	Link   string `json:"link"`
+}
+
+// The bytes of a recovery's link are those of the conformance vectors.
+func TestTheVectorOfARecovery(t *testing.T) {
+	first, l := recovered(t)
+	want := recoveryVectors{
+		Notice: "Canonical bytes (log.md, Hand-off). Key n is the Ed25519 key of 32 bytes n; organisation org-i has cosign key i+1 and op key i+101. Of the members org-0, org-1, org-2 the first two sequence; epoch 4. org-1 and org-2 go on from size 2 with org-0, which cosigns with key 4, and org-2, in epoch 5.",
+		Origin: testOrigin, Before: hex.EncodeToString(mustEncode(t, first)), Link: hex.EncodeToString(mustEncode(t, l)),
+	}
+	if *update {
+		var out bytes.Buffer
+		enc := json.NewEncoder(&out)
+		enc.SetIndent("", " ")
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(want); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(vectorFile, out.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got recoveryVectors
+	b, err := os.ReadFile(vectorFile)
+	if err == nil {
+		err = json.Unmarshal(b, &got)
+	}
+	if err != nil || got != want {
+		t.Fatalf("the file says\n%+v, %v\nthe objects are\n%+v", got, err, want)
+	}
+	link, err := hex.DecodeString(got.Link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := add(t, first, link); err != nil {
+		t.Fatal(err)
 	}
 }

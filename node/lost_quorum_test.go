@@ -150,7 +150,7 @@ func (l *loss) list(n byte, by ...string) spec.Hash {
 	return id
 }
 
-// freshKey makes another cosign key, as tocsin keys add does.
+// freshKey makes another cosign key, as tocsin keys new does.
 func freshKey(t *testing.T, p *trial.Participant) spec.PublicKey {
 	t.Helper()
 	card, err := identity.AddKey(p.Dir, spec.UseCosign, rand.Reader)

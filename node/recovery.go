@@ -171,7 +171,7 @@ func signRecovery(dir string, id *identity.Identity, g *spec.Genesis, f *recover
 // maySit reports whether this node could cosign in the seat that a recovery gives it,
 // if it does: with a key that it holds, and that cosigned nothing beyond.
 func maySit(dir string, id *identity.Identity, r *spec.Recover) error {
-	const help = ": make another with tocsin keys add --use cosign, and have the recovery drafted with it"
+	const help = ": make another with tocsin keys new --use cosign, and have the recovery drafted with it"
 	for _, s := range r.Seats {
 		if s.Org != id.Organisation.ID {
 			continue

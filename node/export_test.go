@@ -8,6 +8,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
+	"unsafe"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/tocsin-db/tocsin/consensus"
 	"github.com/tocsin-db/tocsin/node/cosign"
@@ -128,3 +132,10 @@ func (n *Node) FinalNow() *tlog.Signed { return n.final.Signed() }
 func ParseAddresses(b []byte) error { _, err := parseAddresses(b); return err }
 
 func ParseToldAddresses(b []byte) error { _, err := parseToldAddresses(b); return err }
+
+// Pebble is the database of a running node, past the door of its store: what is
+// written there is damage.
+func (n *Node) Pebble() *pebble.DB {
+	field := reflect.ValueOf(n.store).Elem().FieldByName("db").Elem().FieldByName("pebble")
+	return *(**pebble.DB)(unsafe.Pointer(field.UnsafeAddr()))
+}

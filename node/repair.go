@@ -23,30 +23,37 @@ const maxRepaired = 64
 // repairTimeout is for all questions to one peer.
 const repairTimeout = time.Minute
 
-// RepairStore implements api.Backend: it hashes the live signals again, goes down
-// to the damaged buckets beside the tree of a member that is verified against what
-// is final, and takes these buckets from its chunks.
+// RepairStore implements api.Backend: it hashes the live signals and the records of
+// the rules again, goes down to the damaged buckets beside the tree of a member that
+// is verified against what is final, and takes these buckets from its chunks.
 func (n *Node) RepairStore(ctx context.Context) (*api.RepairReport, error) {
-	check, err := n.store.CheckLive(ctx)
+	live, err := n.store.CheckLive(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r := &repairing{n: n, check: check, report: &api.RepairReport{}, left: map[uint64]string{}}
-	damaged := check.Damaged(0, 0)
+	rules, err := n.store.CheckRules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &repairing{n: n, report: &api.RepairReport{}, trees: []*treeRepair{n.liveRepair(live), n.rulesRepair(rules)}}
+	damaged := live.Damaged(0, 0) || rules.Damaged(0, 0)
 	for _, peer := range n.directory.members() {
 		if peer == n.host.ID() {
 			continue
 		}
 		r.with(ctx, peer)
-		if damaged && r.named && len(r.left) == 0 {
+		if damaged && r.done() {
 			break
 		}
 	}
-	for _, b := range slices.Sorted(maps.Keys(r.left)) {
-		r.report.Buckets = append(r.report.Buckets, api.RepairedBucket{Bucket: uint32(b), Of: 1 << storage.LiveBits, Reason: r.left[b]})
+	if !damaged {
+		return r.report, nil
 	}
-	if damaged && !r.named {
-		return r.report, spec.Errorf(spec.CodeUnavailable, "the live signals are damaged, and no member has a snapshot to compare them with")
+	if err := r.settle(ctx); err != nil {
+		return nil, err
+	}
+	if !r.named() {
+		return r.report, spec.Errorf(spec.CodeUnavailable, "the store is damaged, and no member has a snapshot to compare it with")
 	}
 	return r.report, nil
 }
@@ -54,10 +61,91 @@ func (n *Node) RepairStore(ctx context.Context) (*api.RepairReport, error) {
 // repairing is one repair under way.
 type repairing struct {
 	n      *Node
-	check  *storage.LiveCheck
 	report *api.RepairReport
-	named  bool              // the damaged buckets are known
-	left   map[uint64]string // damaged buckets, and why they are still
+	trees  []*treeRepair
+}
+
+// A treeRepair is the damage of one tree.
+type treeRepair struct {
+	name  string
+	tree  int // as the state protocol counts them
+	bits  int // level of the buckets
+	check *storage.TreeCheck
+	root  func(*spec.StateRoot) spec.Hash
+	take  func(p *peerState, bucket uint32) error // puts a bucket in place from a peer's chunk
+	named bool                                    // the damaged buckets are known
+	left  map[uint64]string                       // damaged buckets, and why they are still
+}
+
+func (n *Node) liveRepair(c *storage.TreeCheck) *treeRepair {
+	return &treeRepair{
+		name: "live signals", tree: state.LiveTree, bits: storage.LiveBits, check: c, left: map[uint64]string{},
+		root: func(r *spec.StateRoot) spec.Hash { return r.LiveRoot },
+		take: func(p *peerState, bucket uint32) error {
+			index := storage.ChunkOfBucket(uint64(bucket))
+			ask := p.client.Chunk
+			if n.keyed {
+				ask = p.client.Keys
+			}
+			chunk, err := ask(p.manifest.Size, index)
+			if err != nil {
+				return err
+			}
+			return n.store.RepairLive(bucket, chunk, p.manifest.ChunkRoots[index])
+		},
+	}
+}
+
+func (n *Node) rulesRepair(c *storage.RuleCheck) *treeRepair {
+	return &treeRepair{
+		name: "rules", tree: state.RuleTree, bits: storage.RuleBits, check: &c.TreeCheck, left: map[uint64]string{},
+		root: func(r *spec.StateRoot) spec.Hash { return r.RulesRoot },
+		take: func(p *peerState, bucket uint32) error {
+			index := storage.RuleChunkOfBucket(uint64(bucket))
+			chunk, err := p.client.Rules(p.manifest.Size, index)
+			if err != nil {
+				return err
+			}
+			return n.store.RepairRules(c, bucket, chunk, p.manifest.RuleRoots[index])
+		},
+	}
+}
+
+// named reports whether all damaged buckets are known.
+func (r *repairing) named() bool {
+	return !slices.ContainsFunc(r.trees, func(t *treeRepair) bool { return !t.named })
+}
+
+// done reports whether nothing is left to do.
+func (r *repairing) done() bool {
+	return r.named() && !slices.ContainsFunc(r.trees, func(t *treeRepair) bool { return len(t.left) > 0 })
+}
+
+// settle reports what is damaged still, whether it was tried to repair it or not,
+// which keeps the node from cosigning. Once nothing is, it has the node read again
+// what it may have read from damaged records.
+func (r *repairing) settle(ctx context.Context) error {
+	for _, t := range r.trees {
+		for _, b := range slices.Sorted(maps.Keys(t.left)) {
+			r.report.Buckets = append(r.report.Buckets, api.RepairedBucket{Tree: t.name, Bucket: uint32(b), Of: 1 << t.bits, Reason: t.left[b]})
+		}
+	}
+	v, err := r.n.VerifyStore(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range v.Bad {
+		if !slices.ContainsFunc(r.report.Buckets, func(o api.RepairedBucket) bool {
+			return !o.Repaired && o.Tree == b.Tree && o.Bucket == b.Bucket
+		}) {
+			r.report.Buckets = append(r.report.Buckets, api.RepairedBucket{Tree: b.Tree, Bucket: b.Bucket, Of: b.Of, Reason: b.Reason})
+		}
+	}
+	if len(v.Bad) == 0 {
+		r.n.epoch.Store(0) // so that refresh does not take it for known
+		r.n.refresh()
+	}
+	return nil
 }
 
 // with compares with one peer and repairs from it.
@@ -82,57 +170,57 @@ func (r *repairing) compare(p *peerState) error {
 	if err := r.n.agrees(p.manifest); err != nil {
 		return err
 	}
-	if !r.named {
-		if err := r.down(p, 0, 0, p.root.LiveRoot); err != nil {
+	for _, t := range r.trees {
+		if err := r.compareTree(t, p); err != nil {
 			return err
 		}
-		r.named = true
 	}
-	for _, b := range slices.Sorted(maps.Keys(r.left)) {
-		index := storage.ChunkOfBucket(b)
-		ask := p.client.Chunk
-		if r.n.keyed {
-			ask = p.client.Keys
-		}
-		chunk, err := ask(p.manifest.Size, index)
-		if err != nil {
+	return nil
+}
+
+func (r *repairing) compareTree(t *treeRepair, p *peerState) error {
+	if !t.named {
+		if err := t.down(p, 0, 0, t.root(p.root)); err != nil {
 			return err
 		}
-		err = r.n.store.RepairLive(uint32(b), chunk, p.manifest.ChunkRoots[index])
+		t.named = true
+	}
+	for _, b := range slices.Sorted(maps.Keys(t.left)) {
+		err := t.take(p, uint32(b))
 		if spec.CodeOf(err) == spec.CodeCorrupt {
-			r.left[b] = err.Error()
+			t.left[b] = err.Error()
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		delete(r.left, b)
-		r.report.Buckets = append(r.report.Buckets, api.RepairedBucket{Bucket: uint32(b), Of: 1 << storage.LiveBits, Repaired: true, From: p.org})
+		delete(t.left, b)
+		r.report.Buckets = append(r.report.Buckets, api.RepairedBucket{Tree: t.name, Bucket: uint32(b), Of: 1 << t.bits, Repaired: true, From: p.org})
 	}
 	return nil
 }
 
 // down finds the damaged buckets below a node, whose hash at the peer's size is
 // given. Each answer is checked under it.
-func (r *repairing) down(p *peerState, level int, index uint64, node spec.Hash) error {
-	if !r.check.Damaged(level, index) || len(r.left) >= maxRepaired {
+func (t *treeRepair) down(p *peerState, level int, index uint64, node spec.Hash) error {
+	if !t.check.Damaged(level, index) || len(t.left) >= maxRepaired {
 		return nil
 	}
-	if level == storage.LiveBits {
-		r.left[index] = "no chunk of it could be had"
+	if level == t.bits {
+		t.left[index] = "no chunk of it could be had"
 		return nil
 	}
-	hashes, err := p.client.Nodes(p.manifest.Size, state.LiveTree, level, index, node)
+	hashes, err := p.client.Nodes(p.manifest.Size, t.tree, level, index, node)
 	if err != nil {
 		return err
 	}
 	p.answers++
-	below := min(level+storage.NodeLevels, storage.LiveBits)
+	below := min(level+storage.NodeLevels, t.bits)
 	if len(hashes) != 1<<(below-level) {
 		return spec.Errorf(spec.CodeMalformed, "%d hashes below a node", len(hashes))
 	}
 	for i, h := range hashes {
-		if err := r.down(p, below, index<<(below-level)+uint64(i), h); err != nil {
+		if err := t.down(p, below, index<<(below-level)+uint64(i), h); err != nil {
 			return err
 		}
 	}

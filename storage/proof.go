@@ -111,7 +111,12 @@ type LiveLeaf struct {
 	Meta []byte
 }
 
-func ruleLeaf(_, value []byte) (spec.Hash, error) { return spec.Hash(value), nil }
+func ruleLeaf(_, value []byte) (spec.Hash, error) {
+	if len(value) != len(spec.Hash{}) {
+		return spec.Hash{}, spec.Errorf(spec.CodeCorrupt, "the leaf of a record has another size")
+	}
+	return spec.Hash(value), nil
+}
 
 func liveLeaf(key, value []byte) (spec.Hash, error) {
 	l, err := parseLive(key, value)

@@ -15,9 +15,9 @@ import (
 	"github.com/tocsin-db/tocsin/spec"
 )
 
-// A LiveCheck is the tree over the live signals twice: as the database's files have
+// A TreeCheck is one of the trees over the state twice: as the database's files have
 // it now, and as the log says that it is.
-type LiveCheck struct {
+type TreeCheck struct {
 	Size uint64 // of the log
 	disk *bucketTree
 	want *bucketTree
@@ -25,8 +25,8 @@ type LiveCheck struct {
 
 // CheckLive hashes every live signal again. A bucket that cannot be read hashes to
 // something that nothing else does.
-func (s *Store) CheckLive(ctx context.Context) (*LiveCheck, error) {
-	t := &LiveCheck{disk: newBucketTree(liveBits), want: newBucketTree(liveBits)}
+func (s *Store) CheckLive(ctx context.Context) (*TreeCheck, error) {
+	t := &TreeCheck{disk: newBucketTree(liveBits), want: newBucketTree(liveBits)}
 	err := s.read(func(d *database) error {
 		s.writer.Lock() // the tree is that of the last commit only between batches
 		r := d.pebble.NewSnapshot()
@@ -89,14 +89,9 @@ func (l *liveSignal) genuine() bool {
 }
 
 // Damaged reports whether anything below a node is not what the log says.
-func (t *LiveCheck) Damaged(level int, index uint64) bool {
+func (t *TreeCheck) Damaged(level int, index uint64) bool {
 	i := uint64(1)<<level + index
 	return t.disk.nodes[i] != t.want.nodes[i]
-}
-
-// Hash is a node as the files have it.
-func (t *LiveCheck) Hash(level int, index uint64) spec.Hash {
-	return t.disk.nodes[uint64(1)<<level+index]
 }
 
 // LiveBits is the level of the buckets in the tree over the live signals.
@@ -128,7 +123,7 @@ func (s *Store) RepairLive(bucket uint32, chunk []byte, root spec.Hash) error {
 		if err := r.read(); err != nil {
 			return err
 		}
-		good := r.find()
+		good := findRecords(r.theirs, r.ours, r.hashesRight)
 		if good == nil {
 			return d.live.wrong(tableLive, bucket, "what a peer has of it is not what it was here", nil)
 		}
@@ -137,10 +132,16 @@ func (s *Store) RepairLive(bucket uint32, chunk []byte, root spec.Hash) error {
 	if err != nil {
 		return err
 	}
+	s.repaired()
+	return nil
+}
+
+// repaired forgets the damage that was found: a Verify that follows finds what else
+// there is.
+func (s *Store) repaired() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.damage = nil // a Verify that follows finds what else there is
-	return nil
+	s.damage = nil
 }
 
 // A repair is records of one bucket by their keys.
@@ -167,30 +168,25 @@ func (r *repair) read() error {
 	return errors.Join(it.Error(), it.Close())
 }
 
-// find returns records that hash to what the bucket's root is to be, or nil: those
-// of the chunk; ours with the chunk's for what is missing; and these with one record
-// of the chunk in the place of ours, or without one of the chunk's that may have
-// gone since.
-func (r *repair) find() map[string][]byte {
-	if r.hashesRight(r.theirs) {
-		return r.theirs
+// findRecords returns records that are right together, or nil: those of the chunk;
+// ours with the chunk's for what is missing; and these with one record of the chunk in
+// the place of ours, or without one, which may have gone since or never been there.
+func findRecords(theirs, ours map[string][]byte, right func(map[string][]byte) bool) map[string][]byte {
+	if right(theirs) {
+		return theirs
 	}
-	both := map[string][]byte{}
-	for k, v := range r.theirs {
-		both[k] = v
-	}
-	for k, v := range r.ours {
-		both[k] = v
-	}
-	if r.hashesRight(both) {
+	both := maps.Clone(theirs)
+	maps.Copy(both, ours)
+	if right(both) {
 		return both
 	}
-	for k, v := range r.theirs {
-		was := both[k]
-		if both[k] = v; r.hashesRight(both) {
-			return both
+	for k, was := range maps.Clone(both) {
+		if v, ok := theirs[k]; ok {
+			if both[k] = v; right(both) {
+				return both
+			}
 		}
-		if delete(both, k); r.hashesRight(both) {
+		if delete(both, k); right(both) {
 			return both
 		}
 		both[k] = was

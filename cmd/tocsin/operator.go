@@ -35,7 +35,7 @@ func (p *program) operatorCommand() *cli.Command {
 				Name: "verify", Usage: "look at every record of the state again, and name the buckets that are damaged",
 				Description: "Asks the node; looks at the files itself when none runs. Ends with 1 when something is damaged.\n" +
 					"The node does so by itself as often as the setting verify_every says.\n" +
-					"With --peers the state is compared with other members' at a snapshot size, and damaged buckets of live signals\nare taken from them, proved by what is final.",
+					"With --peers the state is compared with other members' at a snapshot size, and damaged buckets of live signals\nand of the records of the rules are taken from them, proved by what is final.",
 				Flags:  []cli.Flag{&cli.BoolFlag{Name: "peers", Usage: "compare with other members, and repair from them"}, jsonFlag()},
 				Action: p.operatorVerify,
 			},
@@ -104,7 +104,7 @@ func (p *program) printRepair(r *wire.RepairReport) error {
 		if !b.Repaired {
 			what = b.Reason
 		}
-		rows = append(rows, []string{"damaged", fmt.Sprintf("bucket %d of %d of the live signals: %s", b.Bucket, b.Of, what)})
+		rows = append(rows, []string{"damaged", fmt.Sprintf("bucket %d of %d of the %s: %s", b.Bucket, b.Of, b.Tree, what)})
 	}
 	return p.table(rows)
 }

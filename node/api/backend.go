@@ -68,8 +68,8 @@ type Backend interface {
 	Status(ctx context.Context) (Status, error)
 	// VerifyStore looks at every record of the state again.
 	VerifyStore(ctx context.Context) (*StoreReport, error)
-	// RepairStore compares the state with members' and takes damaged buckets of
-	// live signals from them.
+	// RepairStore compares the state with members' and takes damaged buckets from
+	// them.
 	RepairStore(ctx context.Context) (*RepairReport, error)
 	// Ready returns every check that must pass before lookups can be trusted, of the
 	// node's own consortium.
@@ -395,6 +395,7 @@ type ComparedPeer struct {
 
 // A RepairedBucket was damaged.
 type RepairedBucket struct {
+	Tree       string // "live signals" or "rules"
 	Bucket, Of uint32
 	Repaired   bool
 	From       string // organisation whose chunk was taken, or ""

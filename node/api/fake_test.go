@@ -166,7 +166,7 @@ func (f *fake) VerifyStore(context.Context) (*StoreReport, error) {
 func (f *fake) RepairStore(context.Context) (*RepairReport, error) {
 	return &RepairReport{
 		Peers:   []ComparedPeer{{"bravo", 7, 3, "agrees"}},
-		Buckets: []RepairedBucket{{5, 1 << 18, true, "bravo", ""}},
+		Buckets: []RepairedBucket{{"rules", 5, 1 << 18, true, "bravo", ""}},
 	}, f.called("RepairStore", nil)
 }
 

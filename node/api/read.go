@@ -198,7 +198,7 @@ func (s *service) RepairStore(ctx context.Context, _ wire.RepairStoreRequestObje
 	}
 	for _, b := range r.Buckets {
 		out.Ok = out.Ok && b.Repaired
-		out.Buckets = append(out.Buckets, wire.RepairedBucket{Bucket: int64(b.Bucket), Of: int64(b.Of), Repaired: b.Repaired, From: b.From, Reason: b.Reason})
+		out.Buckets = append(out.Buckets, wire.RepairedBucket{Tree: b.Tree, Bucket: int64(b.Bucket), Of: int64(b.Of), Repaired: b.Repaired, From: b.From, Reason: b.Reason})
 	}
 	return wire.RepairStore200JSONResponse(out), nil
 }

@@ -1079,7 +1079,7 @@ type ReferralForm string
 type RepairReport struct {
 	Buckets []RepairedBucket `json:"buckets"`
 
-	// Ok No bucket of live signals is damaged any more
+	// Ok No bucket that was found damaged is so any more
 	Ok    bool           `json:"ok"`
 	Peers []ComparedPeer `json:"peers"`
 }
@@ -1091,12 +1091,15 @@ type RepairedBucket struct {
 	// From Organisation whose chunk was taken
 	From string `json:"from"`
 
-	// Of Buckets in the tree over the live signals
+	// Of Buckets in the tree
 	Of int64 `json:"of"`
 
 	// Reason Why it could not be repaired
 	Reason   string `json:"reason"`
 	Repaired bool   `json:"repaired"`
+
+	// Tree live signals or rules
+	Tree string `json:"tree"`
 }
 
 // Role defines model for Role.
@@ -1851,7 +1854,7 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/proposals (the `Propose` operationId).
 	Propose(ctx context.Context, body ProposeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RepairStore Compare the state with members' at a snapshot size, and take damaged buckets of live signals from them
+	// RepairStore Compare the state with members' at a snapshot size, and take damaged buckets from them
 	//
 	// Corresponds with POST /v1/repair (the `RepairStore` operationId).
 	RepairStore(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2570,7 +2573,7 @@ func (c *Client) Propose(ctx context.Context, body ProposeJSONRequestBody, reqEd
 	return c.Client.Do(req)
 }
 
-// RepairStore Compare the state with members' at a snapshot size, and take damaged buckets of live signals from them
+// RepairStore Compare the state with members' at a snapshot size, and take damaged buckets from them
 //
 // Corresponds with POST /v1/repair (the `RepairStore` operationId).
 func (c *Client) RepairStore(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4408,7 +4411,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/proposals (the `Propose` operationId).
 	ProposeWithResponse(ctx context.Context, body ProposeJSONRequestBody, reqEditors ...RequestEditorFn) (*ProposeResponse, error)
 
-	// RepairStoreWithResponse Compare the state with members' at a snapshot size, and take damaged buckets of live signals from them
+	// RepairStoreWithResponse Compare the state with members' at a snapshot size, and take damaged buckets from them
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6658,7 +6661,7 @@ func (c *ClientWithResponses) ProposeWithResponse(ctx context.Context, body Prop
 	return ParseProposeResponse(rsp)
 }
 
-// RepairStoreWithResponse Compare the state with members' at a snapshot size, and take damaged buckets of live signals from them
+// RepairStoreWithResponse Compare the state with members' at a snapshot size, and take damaged buckets from them
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8133,7 +8136,7 @@ type ServerInterface interface {
 	// Propose Propose items, which opens a case
 	// (POST /v1/proposals)
 	Propose(w http.ResponseWriter, r *http.Request)
-	// RepairStore Compare the state with members' at a snapshot size, and take damaged buckets of live signals from them
+	// RepairStore Compare the state with members' at a snapshot size, and take damaged buckets from them
 	// (POST /v1/repair)
 	RepairStore(w http.ResponseWriter, r *http.Request)
 	// ReportCompliance The service clocks of the consortium and of each organisation
@@ -10459,7 +10462,7 @@ type StrictServerInterface interface {
 	// Propose Propose items, which opens a case
 	// (POST /v1/proposals)
 	Propose(ctx context.Context, request ProposeRequestObject) (ProposeResponseObject, error)
-	// RepairStore Compare the state with members' at a snapshot size, and take damaged buckets of live signals from them
+	// RepairStore Compare the state with members' at a snapshot size, and take damaged buckets from them
 	// (POST /v1/repair)
 	RepairStore(ctx context.Context, request RepairStoreRequestObject) (RepairStoreResponseObject, error)
 	// ReportCompliance The service clocks of the consortium and of each organisation

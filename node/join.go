@@ -272,7 +272,7 @@ func saveJoined(cfg *JoinConfig, line *Invitation, a *joinAnswer) error {
 		}
 	}
 	if line.Tier == spec.TierDigest {
-		if err := writeTier(cfg.Dir, line.Tier); err != nil {
+		if err := writeTier(cfg.Dir, line.Tier, 0); err != nil {
 			return err
 		}
 	}

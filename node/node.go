@@ -111,6 +111,7 @@ type Node struct {
 	mayNotCosign error                            // why cosigned is nil on a member
 	notWitness   atomic.Pointer[error]            // why a member that does not sequence does not cosign what is final
 	keyed        bool                             // this node is of the digest tier: it has keys in the place of values
+	tierSince    uint64                           // how long the log was when a case decided that tier, or 0
 	sequencer    bool                             // this node takes part in consensus
 	era          string                           // of raft's log: "" before the first recovery
 	asked        atomic.Bool                      // every member told how panels took over

@@ -180,14 +180,16 @@ func (a *applying) compare() error {
 	if err := keeper.Close(); err != nil {
 		return err
 	}
-	if a.store == nil {
-		return nil
-	}
-	if a.done, err = a.carried(); err != nil || a.done {
-		return err
+	if a.store != nil {
+		if a.done, err = a.carried(); err != nil || a.done {
+			return err
+		}
 	}
 	if known > a.final.Size {
 		return spec.Errorf(spec.CodeRecovery, "this node knows a final log of %d leaves, the recovery would take it back to %d: draft one from there", known, a.final.Size)
+	}
+	if a.store == nil {
+		return nil
 	}
 	size := a.store.Size()
 	if size < a.final.Size || a.store.First() > a.final.Size {

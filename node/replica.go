@@ -281,7 +281,10 @@ func (r *replica) replayOne(tx *storage.Tx, g *federation.Group) error {
 	if err != nil {
 		return err
 	}
-	return governance.Replay(tx, g.Leaves, openings)
+	if err = governance.Replay(tx, g.Leaves, openings); err != nil && tx.Unsaid() {
+		return spec.Errorf(spec.CodeOpening, "a group of leaves came without an opening that belongs to it")
+	}
+	return err
 }
 
 // parseOpenings reads openings as this node keeps them: in the digest tier, of values

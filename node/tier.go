@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -17,24 +19,34 @@ import (
 )
 
 // tierFile in the data directory names the tier that the store is of, where it is not
-// the full one: a node that just joined has no state yet that says so.
+// the full one from the beginning, and how long the log was when that was decided, if a
+// case did: a node that just joined, or fetches anew what it is to have, has no state
+// yet that says so.
 const tierFile = "tier"
 
-func readTier(dir string) (string, error) {
+func readTier(dir string) (tier string, decided uint64, err error) {
 	b, err := os.ReadFile(filepath.Join(dir, tierFile))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return spec.TierFull, nil
-	case err != nil:
-		return "", fmt.Errorf("reading the tier: %w", err)
-	case spec.CheckTier(spec.RoleReader, string(b)) != nil:
-		return "", spec.Errorf(spec.CodeConfig, "the file %s in the data directory names no tier", tierFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return spec.TierFull, 0, nil
+	} else if err != nil {
+		return "", 0, fmt.Errorf("reading the tier: %w", err)
 	}
-	return string(b), nil
+	tier, at, changed := strings.Cut(string(b), " ")
+	if changed {
+		decided, err = strconv.ParseUint(at, 10, 64)
+	}
+	if err != nil || spec.CheckTier(spec.RoleReader, tier) != nil {
+		return "", 0, spec.Errorf(spec.CodeConfig, "the file %s in the data directory names no tier", tierFile)
+	}
+	return tier, decided, nil
 }
 
-func writeTier(dir, tier string) error {
-	if err := replaceFile(filepath.Join(dir, tierFile), []byte(tier)); err != nil {
+func writeTier(dir, tier string, decided uint64) error {
+	b := []byte(tier)
+	if decided > 0 {
+		b = strconv.AppendUint(append(b, ' '), decided, 10)
+	}
+	if err := replaceFile(filepath.Join(dir, tierFile), b); err != nil {
 		return fmt.Errorf("noting the tier: %w", err)
 	}
 	return nil
@@ -48,8 +60,12 @@ func (n *Node) tier() string {
 	return spec.TierFull
 }
 
-// decidedTier is the tier that the state gives this node, or "" while it says nothing.
+// decidedTier is the tier that the state gives this node, or "" while it says nothing,
+// or nothing as new as what made the store one of the tier that it is of.
 func (n *Node) decidedTier() (string, error) {
+	if n.store.Size() < n.tierSince {
+		return "", nil
+	}
 	var who spec.OrgRecord
 	err := readRecord(n.store, spec.OrgKey(n.id.Organisation.ID), &who)
 	return who.Tier, err
@@ -58,10 +74,11 @@ func (n *Node) decidedTier() (string, error) {
 // openStore opens the store of the tier that the state gives this node. One of another
 // tier is removed with all that it holds: the node fetches what it is to have.
 func (n *Node) openStore(context.Context) error {
-	tier, err := readTier(n.cfg.Dir)
+	tier, since, err := readTier(n.cfg.Dir)
 	if err != nil {
 		return err
 	}
+	n.tierSince = since
 	n.onStop(func(context.Context) error {
 		if n.store == nil {
 			return nil
@@ -81,8 +98,8 @@ func (n *Node) openStore(context.Context) error {
 			return n.openChain()
 		}
 		n.log.Warn("a case changed this node's tier: what it holds is removed and fetched anew", "tier", decided)
-		tier = decided
-		if err := errors.Join(writeTier(n.cfg.Dir, tier), n.store.Close(), os.RemoveAll(n.storeDir())); err != nil {
+		tier, n.tierSince = decided, n.store.Size()
+		if err := errors.Join(writeTier(n.cfg.Dir, tier, n.tierSince), n.store.Close(), os.RemoveAll(n.storeDir())); err != nil {
 			return err
 		}
 	}

@@ -47,7 +47,8 @@ func (t *Tx) openingOf(id spec.Hash) (*spec.Opening, error) {
 }
 
 // List changes whether the signals of an entry are live and what they say of it.
-// Signals whose values are not here are only counted.
+// Signals whose values are not here are only counted, where nobody can be asked for
+// them. OPENING_MISSING: those who may see the opening did not get it.
 func (t *Tx) List(l spec.Listing) error {
 	meta, err := spec.Encode(&l.Meta)
 	if err != nil {
@@ -63,7 +64,7 @@ func (t *Tx) List(l spec.Listing) error {
 	}
 	o, err := t.openingOf(l.Case)
 	if err == nil && o == nil && l.Live {
-		o, err = t.askOld(l.Case)
+		o, err = t.askMissing(&l)
 	}
 	if err != nil {
 		return err

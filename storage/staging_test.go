@@ -420,3 +420,43 @@ func checkConsistency(t *testing.T, s *Store, old uint64, root spec.Hash, h Head
 		t.Fatal(err)
 	}
 }
+
+// Whoever sends the log may leave an opening out: then it is asked for elsewhere, and
+// nothing is listed without it.
+func TestAListedAdditionNeedsItsOpening(t *testing.T) {
+	s := openAt(t, "store", vfs.NewMem())
+	defer closeStore(t, s)
+	a, asked := newAddition(1, sha(1), pdq(0x5a, 0)), 0
+	var here *spec.Opening
+	s.SetOpener(func(id spec.Hash) (*spec.Opening, error) {
+		if asked++; id != a.id {
+			t.Errorf("another opening is asked for")
+		}
+		return here, nil
+	})
+	list := func(state uint64, was bool) error {
+		tx, err := s.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Drop()
+		if err := errors.Join(tx.List(a.listing(state, was)), tx.Put(spec.EntryKey(a.id), []byte{1})); err != nil {
+			return err
+		}
+		seal(t, tx)
+		return tx.Commit(Applied{Index: s.Head().Applied.Index + 1, Term: 1, Conf: []byte("conf")})
+	}
+	if err := list(spec.StateProvisional, false); err != nil || asked != 0 {
+		t.Fatalf("of what is provisional: %v, asked %d times", err, asked)
+	}
+	if err := list(spec.StateActive, true); spec.CodeOf(err) != spec.CodeOpening {
+		t.Fatalf("listed without its values: %v", err)
+	}
+	here = &a.opening
+	if err := list(spec.StateActive, true); err != nil {
+		t.Fatal(err)
+	}
+	if len(hits(t, s, sha(1))) != 1 || len(hits(t, s, pdq(0x5a, 0))) != 1 {
+		t.Fatal("what was asked for is not listed")
+	}
+}

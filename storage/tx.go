@@ -36,6 +36,7 @@ type Tx struct {
 	opening *spec.Opening
 	group   uint64 // where the last group ended
 	mark    *mark  // the last snapshot size that the batch passed, or nil
+	unsaid  bool   // see Unsaid
 	done    bool
 }
 

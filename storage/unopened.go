@@ -135,21 +135,40 @@ func (t *Tx) ask(id spec.Hash) (*spec.Opening, error) {
 	return o, t.setOpening(id, o)
 }
 
-// askOld fetches the opening of a case that was opened before the snapshot that the
-// store began with: an entry of it that had no live signal then becomes live.
-func (t *Tx) askOld(id spec.Hash) (*spec.Opening, error) {
+// askMissing fetches the opening of an entry that becomes live: it was decided
+// before the snapshot that the store began with, or whoever sent the log left the
+// opening out. Then a listed value would never match here, and nothing would show it.
+// What is provisional is not yet for everybody.
+func (t *Tx) askMissing(l *spec.Listing) (*spec.Opening, error) {
+	old, err := t.isOld(l.Case)
+	if err != nil || t.s.opener == nil || !old && l.Meta.State == spec.StateProvisional {
+		return nil, err
+	}
+	o, err := t.ask(l.Case)
+	if err == nil && o == nil && !old {
+		t.unsaid = true
+		err = spec.Errorf(spec.CodeOpening, "a listed addition came without its opening, and nobody else has it")
+	}
+	return o, err
+}
+
+// Unsaid reports that List failed with OPENING_MISSING: what the batch was made from
+// came without an opening that its sender owed.
+func (t *Tx) Unsaid() bool { return t.unsaid }
+
+// isOld reports whether a case was opened before the snapshot that the store began
+// with.
+func (t *Tx) isOld(id spec.Hash) (bool, error) {
 	if t.d.first == 0 {
-		return nil, nil
+		return false, nil
 	}
 	b, err := t.Record(spec.CaseKey(id))
 	if err != nil || b == nil {
-		return nil, err
+		return false, err
 	}
 	var c spec.Case
-	if err := spec.DecodeStored(b, &c); err != nil || c.Index >= t.d.first {
-		return nil, err
-	}
-	return t.ask(id)
+	err = spec.DecodeStored(b, &c)
+	return err == nil && c.Index < t.d.first, err
 }
 
 // eraseUnopened forgets the signals of entries that came with a snapshot.

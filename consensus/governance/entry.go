@@ -238,9 +238,12 @@ func seal(l Ledger, start uint64) error {
 	if err := turn(l); err != nil {
 		return err
 	}
-	leaf, _, err := stateRoot(l)
+	leaf, known, err := stateRoot(l)
 	if err != nil {
 		return err
+	}
+	if !known {
+		return fmt.Errorf("%w: a root of the state cannot be computed here, and is not made up", ErrState)
 	}
 	b, err := spec.Encode(leaf)
 	if err != nil {

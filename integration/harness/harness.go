@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tocsin-db/tocsin/node/trial"
 )
 
 var build = sync.OnceValues(func() (string, error) {
@@ -71,12 +73,12 @@ func New(t testing.TB, id string, listens bool) *Organisation {
 	t.Helper()
 	o := &Organisation{ID: id, Dir: filepath.Join(t.TempDir(), id), t: t}
 	if listens {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		address, err := trial.FreeAddress()
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Listen = fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", l.Addr().(*net.TCPAddr).Port)
-		l.Close()
+		host, port, _ := net.SplitHostPort(address)
+		o.Listen = "/ip4/" + host + "/tcp/" + port
 	}
 	o.http = &http.Client{Timeout: 5 * time.Minute, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

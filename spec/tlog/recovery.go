@@ -117,8 +117,8 @@ func (r *Recovery) state(root spec.Hash) (*recoveryState, error) {
 		}
 		st.orgs[o.Organisation.ID] = o
 	}
-	if !found {
-		return nil, spec.Errorf(spec.CodeRecovery, "the consortium's clock is missing")
+	if !found || st.clock.TimeMS == 0 {
+		return nil, spec.Errorf(spec.CodeRecovery, "the consortium's clock is missing or never went")
 	}
 	return st, nil
 }

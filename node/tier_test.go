@@ -298,11 +298,29 @@ func rangeOf(t *testing.T, ctx context.Context, host *p2p.Host, peer p2p.PeerID,
 // A case changes the tier of a reader: it starts again without what it held, fetches
 // what it is to have, and once it is of the digest tier its files hold no value.
 func TestACaseChangesTheTier(t *testing.T) {
-	ctx, c := foundWith(t, trial.Options{Members: 3, Snapshots: 16})
+	t.Run("decided before the snapshot", func(t *testing.T) { changeTier(t, 16, 16) })
+	// Then the newest snapshot still says the tier of before.
+	t.Run("decided behind the snapshot", func(t *testing.T) { changeTier(t, 64, 12) })
+}
+
+// changeTier makes a reader of the digest tier a full one and back, beginning at most
+// so many leaves behind a snapshot size.
+func changeTier(t *testing.T, snapshots, behind uint64) {
+	ctx, c := foundWith(t, trial.Options{Members: 3, Snapshots: snapshots})
 	listPictures(t, c, 0, 6)
 	reader, err := c.AddDigestReader(ctx, "tango")
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := 6; ; i++ {
+		st, err := c.Members[0].Status(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Size > snapshots && st.Size%snapshots < behind {
+			break
+		}
+		listPictures(t, c, i, i+1)
 	}
 	for _, x := range []struct{ tier, near string }{
 		{spec.TierFull, api.VerdictMatch}, {spec.TierDigest, api.VerdictUnchecked},

@@ -94,9 +94,9 @@ func (f *further) begin(p consortia.Place) {
 func (f *further) end(c *consortium) {
 	list := slices.DeleteFunc(slices.Clone(f.all()), func(x *consortium) bool { return x == c })
 	f.list.Store(&list)
-	f.n.server.Unmount(c.place.Name)
 	c.cancel()
 	<-c.ended
+	f.n.server.Unmount(c.place.Name) // last: while its node ends, it is mounted as one that does
 }
 
 func (f *further) stop(context.Context) error {

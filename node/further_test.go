@@ -258,6 +258,9 @@ func TestAMemberReadsAnotherConsortium(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(alpha.Dir, "consortia", "west")); !os.IsNotExist(err) {
 		t.Errorf("what was left is still there: %v", err)
 	}
+	if status, _, body := call(t, alpha, "GET", "/consortia/west/v1/status", nil); status != 404 || !bytes.Contains(body, []byte(spec.CodeConsortium)) {
+		t.Errorf("what was left still answers: %d %s", status, body)
+	}
 	if a := ask(t, alpha, "", 1); len(a.Matches) != 1 || a.Consortia != nil {
 		t.Errorf("after leaving: %+v", a)
 	}

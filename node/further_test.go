@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -70,6 +71,28 @@ func call(t *testing.T, p *trial.Participant, method, path string, body any) (in
 		t.Fatal(err)
 	}
 	return resp.StatusCode, resp.Header, out
+}
+
+// trickle begins a request for rows whose body does not end before it is told to. It
+// returns once the first answers are there.
+func trickle(t *testing.T, p *trial.Participant, path string, row []byte) (end func()) {
+	t.Helper()
+	conn, err := net.Dial("unix", filepath.Join(p.Dir, api.SocketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	end = func() { _ = conn.Close() }
+	t.Cleanup(end)
+	rows := bytes.Repeat(row, 32<<10) // more than are gathered before answers are sent
+	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: node\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n", path, 2*len(rows))
+	if _, err := conn.Write(append([]byte(head), rows...)); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, len("HTTP/1.1 200"))
+	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "HTTP/1.1 200" {
+		t.Fatalf("rows are not answered while they come: %q, %v", answer, err)
+	}
+	return end
 }
 
 func question(b byte) wire.MatchRequest {
@@ -252,9 +275,16 @@ func TestAMemberReadsAnotherConsortium(t *testing.T) {
 		}
 	}
 
+	imports(wire.ImportPolicy{Default: "trust"})
+	end := trickle(t, alpha, "/consortia/west/v1/match:rows", rows[:32])
+	late := time.AfterFunc(time.Minute, end)
 	if status, _, body := call(t, alpha, "POST", "/v1/consortia/west/leave", nil); status != 204 {
 		t.Fatalf("leaving: %d %s", status, body)
 	}
+	if !late.Stop() {
+		t.Error("leaving waited for a request whose body does not end")
+	}
+	end()
 	if _, err := os.Stat(filepath.Join(alpha.Dir, "consortia", "west")); !os.IsNotExist(err) {
 		t.Errorf("what was left is still there: %v", err)
 	}

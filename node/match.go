@@ -140,9 +140,11 @@ func (n *Node) MatchRows(_ context.Context, in io.Reader, out io.Writer, about f
 	return n.rowsFrom(n.further.all(), in, out, about)
 }
 
-// rowsFrom answers rows from this consortium and others.
+// rowsFrom answers rows from this consortium and others. Where the node of a further
+// consortium answers it is in blocks, which hold its store only while they are looked
+// up: a body that takes its time must not keep that node from ending.
 func (n *Node) rowsFrom(others []*consortium, in io.Reader, out io.Writer, about func(api.Freshness)) error {
-	if len(others) > 0 || n.imports.Load() != nil {
+	if len(others) > 0 || n.imports.Load() != nil || n.cfg.inside != nil {
 		return n.rowsEverywhere(others, in, out, about)
 	}
 	f, err := n.mayAnswer()

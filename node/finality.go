@@ -79,6 +79,8 @@ func (n *Node) openCosigner(context.Context) error {
 	if n.consensus == nil {
 		return nil
 	}
+	n.handOffs = newAsker()
+	n.onStop(n.handOffs.stop)
 	n.cosigner = cosign.New(cosign.Config{
 		Chain: n.chain, Org: n.id.Organisation.ID, Keys: n.cosigned, Log: n.store, Refused: n.mayNotCosign,
 		Final: n.final, Now: n.cfg.Now, Logger: n.log, Leader: n.leader, Send: n.sendCosign, Alarm: n.raiseAlarm,

@@ -97,6 +97,7 @@ type Node struct {
 	final        *cosign.Keeper
 	cosigned     []cosign.Key     // of a member that may cosign
 	cosigner     *cosign.Cosigner // of a member, else nil
+	handOffs     *asker           // of sequencers that know a panel which this node does not
 	signer       *signer
 	forwards     forwarder
 	made         made
@@ -121,6 +122,7 @@ type Node struct {
 	complete     atomic.Bool                      // a reader had the whole log once
 	epoch        atomic.Uint64                    // one more than that of the directory, 0 before it was read
 	name         string                           // of the consortium, at this node
+	policies     sync.Mutex                       // held while the file of its import policy and policy change
 	policy       atomic.Pointer[consortia.Policy] // what its matches count as here
 	imports      atomic.Pointer[consortia.Policy] // the same, nil while all is trusted
 	further      *further                         // other consortia; nil in one of those

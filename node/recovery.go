@@ -238,16 +238,3 @@ func (n *Node) learnEra() error {
 }
 
 func (n *Node) raftProtocol() string { return raftnet.ProtocolOf(n.era) }
-
-// behind asks a sequencer how the panels took over that this node does not know.
-func (n *Node) behind(org string) {
-	peer, ok := n.directory.peer(org)
-	if !ok {
-		return
-	}
-	go func() {
-		if err := n.askHandOffs(context.Background(), peer); err != nil {
-			n.log.Debug("asking for hand-offs", "peer", string(peer), "error", err)
-		}
-	}()
-}

@@ -16,6 +16,8 @@ import (
 // loadImports reads this consortium's import policy. Once the node runs, labels that
 // are not known are refused; when it starts, its state may be older than its file.
 func (n *Node) loadImports(check bool) error {
+	n.policies.Lock()
+	defer n.policies.Unlock()
 	p, err := consortia.LoadPolicy(n.cfg.Dir)
 	if err == nil && check {
 		err = n.knowLabels(p)
@@ -26,7 +28,8 @@ func (n *Node) loadImports(check bool) error {
 	return err
 }
 
-// useImports puts a policy into force.
+// useImports puts a policy into force. n.policies is held, so that what is in force is
+// what the file says.
 func (n *Node) useImports(p *consortia.Policy) {
 	n.policy.Store(p)
 	if p.Plain() {
@@ -81,6 +84,8 @@ func (n *Node) SetImports(_ context.Context, name string, p *consortia.Policy) e
 	if err := at.knowLabels(p); err != nil {
 		return err
 	}
+	at.policies.Lock()
+	defer at.policies.Unlock()
 	if err := p.Save(at.cfg.Dir); err != nil {
 		return err
 	}

@@ -23,7 +23,8 @@ func (p *program) matchCommand() *cli.Command {
 	return &cli.Command{
 		Name: "match", Usage: "ask the node whether a file or signals are known", ArgsUsage: "FILE",
 		Description: "Ends with 0 when nothing matches, 1 when something does, 2 when not everything could be looked up,\n" +
-			"3 when the node is not ready. The file is hashed in the node and kept nowhere.",
+			"3 when the node is not ready or not every consortium answered, 5 when all that\n" +
+			"matches is to be reviewed. The file is hashed in the node and kept nowhere.",
 		Flags: []cli.Flag{
 			signalFlag("look up a signal instead of a file"),
 			&cli.StringSliceFlag{Name: "url", Usage: "look up an `ADDRESS`: its page, the folders above it and its host"}, jsonFlag(),

@@ -139,6 +139,17 @@ func TestAFileThatCannotBeLookedUpIsNoAnswer(t *testing.T) {
 	}
 }
 
+// TestAFileOfWhichNotAllIsKnownIsAnswered: while a consortium is silent, nobody can say
+// that the exact hashes of a file match nothing.
+func TestAFileOfWhichNotAllIsKnownIsAnswered(t *testing.T) {
+	r := serveFake(t, nil)
+	r.incomplete = true
+	status, _, body := r.ask(t, "POST", "/v1/match", "application/octet-stream", "no picture")
+	if a := decode[wire.MatchAnswer](t, body); status != 200 || a.Verdict != "unchecked" || !a.Incomplete {
+		t.Errorf("status %d, %s", status, body)
+	}
+}
+
 func TestWhatBodiesAreRefused(t *testing.T) {
 	id := spec.Hash{1}.String()
 	many := strings.Repeat(`{"type":"sha256","value":"`+hexOf("x")+`"},`, spec.MaxSignals+1)

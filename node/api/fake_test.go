@@ -29,6 +29,8 @@ type fake struct {
 	err    error
 	boom   bool
 	checks []Check
+	// incomplete says of every answer that a consortium is missing from it.
+	incomplete bool
 
 	consortia []Consortium
 }
@@ -50,7 +52,7 @@ func (f *fake) log() []string {
 }
 
 func (f *fake) Match(_ context.Context, signals []spec.Signal) (MatchAnswer, error) {
-	a := MatchAnswer{Signals: signals, Freshness: Freshness{Size: 7, Final: 3, Age: 1500 * time.Millisecond}}
+	a := MatchAnswer{Signals: signals, Freshness: Freshness{Size: 7, Final: 3, Age: 1500 * time.Millisecond, Incomplete: f.incomplete}}
 	for _, s := range signals {
 		if s.Type == "sha256" && spec.Hash(s.Value) == f.listed {
 			a.Matches = append(a.Matches, Match{Entry: spec.Hash{1}, Type: "sha256", State: "active", LogIndex: 2, Final: true}, Match{Entry: spec.Hash{2}, Type: "sha256", State: "active", LogIndex: 3})

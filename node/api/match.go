@@ -137,10 +137,11 @@ func badForm(err error) error {
 
 // matchFile hashes and looks up a file. When nothing could be computed but its
 // exact hashes, and those match nothing, that is no answer but a failure: a file
-// of a supported kind with the same content might match.
+// of a supported kind with the same content might match. Where not everything was
+// looked at, whether they match nothing is not known, and the answer says so itself.
 func (s *service) matchFile(ctx context.Context, r io.Reader, name string) (MatchAnswer, error) {
 	a, err := s.b.MatchFile(ctx, r, name)
-	if err == nil && a.Verdict() == VerdictUnchecked && !anyNear(a.Signals) {
+	if err == nil && a.Verdict() == VerdictUnchecked && !a.Incomplete && !a.Truncated && !anyNear(a.Signals) {
 		err = &uncheckedError{wireAnswer(a)}
 	}
 	return a, err

@@ -171,9 +171,10 @@ type network struct {
 	sources []*p2p.Host
 	roles   directory
 
-	mu     sync.Mutex
-	blamed map[p2p.PeerID][]error
-	barred map[p2p.PeerID]bool
+	mu      sync.Mutex
+	offence chan struct{} // closed by the first
+	blamed  map[p2p.PeerID][]error
+	barred  map[p2p.PeerID]bool
 }
 
 type directory struct {
@@ -195,7 +196,7 @@ func (d *directory) set(id p2p.PeerID, role string) {
 }
 
 func newNetwork(t *testing.T, sources int) *network {
-	n := &network{t: t, roles: directory{m: map[p2p.PeerID]string{}}, blamed: map[p2p.PeerID][]error{}, barred: map[p2p.PeerID]bool{}}
+	n := &network{t: t, roles: directory{m: map[p2p.PeerID]string{}}, offence: make(chan struct{}), blamed: map[p2p.PeerID][]error{}, barred: map[p2p.PeerID]bool{}}
 	host := func(b byte, listen ...string) *p2p.Host {
 		h, err := p2p.NewHost(p2p.Config{
 			Key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{b}, 32)), Listen: listen, Directory: &n.roles, Logger: slog.New(slog.DiscardHandler),
@@ -247,6 +248,9 @@ func (n *network) job(final tlog.Checkpoint) federation.Job {
 		Blame: func(p p2p.PeerID, err error) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
+			if len(n.blamed) == 0 {
+				close(n.offence)
+			}
 			n.blamed[p] = append(n.blamed[p], err)
 			if spec.CodeOf(err) != "" && !isFault(err) {
 				n.barred[p] = true // as the reader does with an offender
@@ -363,6 +367,18 @@ func (p *poisoned) Chunk(size uint64, i uint32) ([]byte, error) {
 	return b, err
 }
 
+// patient has no chunk before somebody was blamed: else it may have sent all before
+// the other was looked at.
+type patient struct {
+	*history
+	offence chan struct{}
+}
+
+func (p *patient) Chunk(size uint64, i uint32) ([]byte, error) {
+	<-p.offence
+	return p.history.Chunk(size, i)
+}
+
 func TestPoisonedChunksCostTheirSender(t *testing.T) {
 	for name, change := range map[string]func([]byte) []byte{
 		"a flipped bit": func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
@@ -374,7 +390,7 @@ func TestPoisonedChunksCostTheirSender(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h, n := newHistory(t), newNetwork(t, 2)
 			n.serve(0, &poisoned{h, change})
-			n.serve(1, h)
+			n.serve(1, &patient{h, n.offence})
 			s := &store{}
 			if err := n.run(s, h.final()); err != nil || !s.installed {
 				t.Fatal(err)

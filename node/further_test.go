@@ -73,8 +73,8 @@ func call(t *testing.T, p *trial.Participant, method, path string, body any) (in
 	return resp.StatusCode, resp.Header, out
 }
 
-// trickle begins a request for rows whose body does not end before it is told to. It
-// returns once the first answers are there.
+// trickle begins a request for rows whose body comes slowly and does not end before it
+// is told to. It returns once the first answers are there.
 func trickle(t *testing.T, p *trial.Participant, path string, row []byte) (end func()) {
 	t.Helper()
 	conn, err := net.Dial("unix", filepath.Join(p.Dir, api.SocketName))
@@ -92,6 +92,11 @@ func trickle(t *testing.T, p *trial.Participant, path string, row []byte) (end f
 	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != "HTTP/1.1 200" {
 		t.Fatalf("rows are not answered while they come: %q, %v", answer, err)
 	}
+	go func() { // each buys time for the next
+		for err := error(nil); err == nil; time.Sleep(time.Second) {
+			_, err = conn.Write(row)
+		}
+	}()
 	return end
 }
 

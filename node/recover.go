@@ -79,10 +79,17 @@ func ApplyRecovery(ctx context.Context, cfg RecoverConfig) (*Recovered, error) {
 			return nil, err
 		}
 		defer target.Close()
-	} else if err := a.putAside("raft"); err != nil {
-		return nil, err
 	}
-	if err := recovery.Carry(target, a.file, a.place, a.keepProof); err != nil {
+	before := a.keepProof
+	if target == a.store { // once nothing refuses the recovery any more
+		before = func(number uint64, r *tlog.Recovery) error {
+			if err := a.keepProof(number, r); err != nil {
+				return err
+			}
+			return a.putAside("raft")
+		}
+	}
+	if err := recovery.Carry(target, a.file, a.place, before); err != nil {
 		return nil, err
 	}
 	if target != a.store {
@@ -219,21 +226,10 @@ func (a *applying) carried() (bool, error) {
 }
 
 // count says what is about to be discarded.
-func (a *applying) count(size uint64) error {
-	for at := a.final.Size; at < size; {
-		leaves, err := a.store.Leaves(at, 1<<20)
-		if err != nil {
-			return err
-		}
-		for _, l := range leaves {
-			if spec.IsEnvelope(l) {
-				a.out.Lost = append(a.out.Lost, spec.LeafHash(l))
-			}
-		}
-		at += uint64(len(leaves))
-	}
+func (a *applying) count(size uint64) (err error) {
 	a.out.Discarded = int(size - a.final.Size)
-	return nil
+	a.out.Lost, err = operationsBehind(a.store, a.final.Size)
+	return err
 }
 
 // rebuild makes the database at the checkpoint anew, from the dump or this node's own

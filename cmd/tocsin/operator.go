@@ -39,6 +39,7 @@ func (p *program) operatorCommand() *cli.Command {
 				Flags:  []cli.Flag{&cli.BoolFlag{Name: "peers", Usage: "compare with other members, and repair from them"}, jsonFlag()},
 				Action: p.operatorVerify,
 			},
+			p.recoverCommand(),
 		},
 	}
 }

@@ -21,6 +21,7 @@ type Proofs interface {
 	LogHandler() http.Handler
 	// Purge makes the bytes of erased values disappear from the node's files.
 	Purge(ctx context.Context) error
+	Recoveries
 }
 
 // receiptRequest asks for a receipt: of an entry, opening a signal or none; or,
@@ -36,7 +37,12 @@ var proofRoutes = map[string]route{
 	"GET /log/":         {socketDoor | tcpDoor, noBody},
 	"POST /v1/receipts": {socketDoor, smallBody},
 	"POST /v1/purge":    {socketDoor, smallBody},
-	metricsRoute:        {socketDoor | tcpDoor, noBody}, // as health is
+
+	"POST /v1/recoveries":        {socketDoor, smallBody},
+	"POST /v1/recoveries:sign":   {socketDoor, largeBody},
+	"POST /v1/recoveries:review": {socketDoor, largeBody},
+
+	metricsRoute: {socketDoor | tcpDoor, noBody}, // as health is
 }
 
 // mountProofs adds the routes of what a node can prove.
@@ -45,6 +51,7 @@ func mountProofs(mux *http.ServeMux, p Proofs) {
 		return
 	}
 	mountMetrics(mux, p)
+	mountRecoveries(mux, p)
 	mux.Handle("GET /log/", http.StripPrefix("/log/", p.LogHandler()))
 	mux.HandleFunc("POST /v1/receipts", func(w http.ResponseWriter, r *http.Request) {
 		b, err := receiptOf(r, p)

@@ -32,6 +32,21 @@ func (proofs) LogHandler() http.Handler {
 
 func (proofs) Purge(context.Context) error { return nil }
 
+func (proofs) DraftRecovery(_ context.Context, seats []spec.Seat) ([]byte, error) {
+	if len(seats) != 1 || seats[0].Key != (spec.PublicKey{1}) {
+		return nil, spec.Errorf(spec.CodePolicy, "other seats than asked for: %v", seats)
+	}
+	return []byte("draft with " + seats[0].Org), nil
+}
+
+func (proofs) SignRecovery(_ context.Context, file []byte) ([]byte, error) {
+	return []byte("signed " + string(file)), nil
+}
+
+func (proofs) ReviewRecovery(_ context.Context, file []byte) (*RecoveryReview, error) {
+	return &RecoveryReview{Size: uint64(len(file)), Refused: string(file)}, nil
+}
+
 // The log is open on both doors; what opens values, or changes files, on the
 // socket alone.
 func TestProofsAtTheirDoors(t *testing.T) {
@@ -51,6 +66,15 @@ func TestProofsAtTheirDoors(t *testing.T) {
 		{tcpDoor, "POST", "/v1/receipts", `{"entry":"` + entry + `"}`, 403, "DENIED"},
 		{tcpDoor, "POST", "/v1/purge", `{}`, 403, "DENIED"},
 		{socketDoor, "POST", "/v1/purge", `{}`, 204, ""},
+		{socketDoor, "POST", "/v1/recoveries", `{"sequencers":[{"organisation":"alpha","cosign_key":"AQ` + strings.Repeat("A", 41) + `="}]}`, 200, "draft with alpha"},
+		{socketDoor, "POST", "/v1/recoveries", `{"sequencers":[{"organisation":"alpha","cosign_key":"AQAA"}]}`, 400, "has 32 bytes"},
+		{socketDoor, "POST", "/v1/recoveries", `{"sequencers":[],"more":1}`, 400, "MALFORMED"},
+		{socketDoor, "POST", "/v1/recoveries:sign", `{"file":"it"}`, 200, "signed it"},
+		{socketDoor, "POST", "/v1/recoveries:sign", `it`, 400, "MALFORMED"},
+		{socketDoor, "POST", "/v1/recoveries:review", `{"file":"it"}`, 200, `"refused":"it"`},
+		{tcpDoor, "POST", "/v1/recoveries", `{}`, 403, "DENIED"},
+		{tcpDoor, "POST", "/v1/recoveries:sign", `{}`, 403, "DENIED"},
+		{tcpDoor, "POST", "/v1/recoveries:review", `{}`, 403, "DENIED"},
 		{socketDoor, "POST", "/v1/receipts", `{}`, 400, "MALFORMED"},
 		{socketDoor, "POST", "/v1/receipts", `{"entry":"xyz"}`, 400, "MALFORMED"},
 		{socketDoor, "POST", "/v1/receipts", `{"other":1}`, 400, "MALFORMED"},

@@ -90,6 +90,9 @@ func ApplyRecovery(ctx context.Context, cfg RecoverConfig) (*Recovered, error) {
 		}
 	}
 	if err := recovery.Carry(target, a.file, a.place, before); err != nil {
+		if target != a.store {
+			err = errors.Join(err, target.Close(), os.RemoveAll(a.path(recoveringDir)))
+		}
 		return nil, err
 	}
 	if target != a.store {

@@ -91,12 +91,13 @@ func withTimeout(t testing.TB) context.Context {
 	return ctx
 }
 
-// eventually fails the test unless cond holds within 20 s.
+// eventually fails the test unless cond holds within 90 s: QUIC may notice only after 30 s
+// of silence that its peer is gone.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(90 * time.Second)
 	for !cond() {
 		select {
 		case <-tick.C:

@@ -27,62 +27,71 @@ const (
 	maxToldOrgs  = 2 * spec.MaxSequencers // those of two panels, while one hands over to the next
 	maxTold      = 8                      // addresses of one organisation in one message
 	maxToldBytes = 128                    // of one address
-	maxKept      = 16                     // addresses of one organisation
+	maxKept      = 16                     // addresses of one organisation over restarts
 )
 
 // addressesFile keeps what was learnt over restarts.
 const addressesFile = "addresses.json"
 
 // An addressBook holds where sequencers that are no founders are reached, by
-// organisation. What an organisation says of itself is passed on; what others say
-// of it is only dialled: a lie costs a dial, for whoever answers proves its key.
+// organisation and by who said it. What an organisation says of itself is passed on;
+// what others say of it is only dialled: a lie costs a dial, for whoever answers
+// proves its key, and takes no place from what others say.
 type addressBook struct {
 	path  string
 	mu    sync.Mutex
-	own   map[string][]string // said by the organisation itself
-	other map[string][]string // said by other sequencers
+	heard map[string]map[string][]string // the newest that each said; under "" what was kept
 }
 
 // openAddresses reads what was learnt before. What cannot be read is learnt again.
 func openAddresses(dir string) *addressBook {
-	b := &addressBook{path: filepath.Join(dir, addressesFile), own: map[string][]string{}, other: map[string][]string{}}
+	b := &addressBook{path: filepath.Join(dir, addressesFile), heard: map[string]map[string][]string{}}
+	var kept map[string][]string
 	data, err := os.ReadFile(b.path)
-	if err != nil || json.Unmarshal(data, &b.other) != nil || b.other == nil {
-		b.other = map[string][]string{}
+	if err != nil || json.Unmarshal(data, &kept) != nil {
+		return b
 	}
-	for org, addrs := range b.other {
-		b.other[org] = p2p.Parseable(addrs)
+	for org, addrs := range kept {
+		b.heard[org] = map[string][]string{"": p2p.Parseable(addrs[:min(len(addrs), maxKept)])}
 	}
 	return b
 }
 
-// of returns where an organisation is reached.
+// of returns where an organisation is reached: what it says itself first, then of what
+// each of the others says the first, the second and so on.
 func (b *addressBook) of(org string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.Concat(b.own[org], b.other[org])
+	return b.all(org)
 }
 
-// said notes addresses of an organisation, said by itself or by another, and reports
-// whether any is new.
-func (b *addressBook) said(org string, itself bool, addrs []string) bool {
+func (b *addressBook) all(org string) []string {
+	out := slices.Clone(b.heard[org][org])
+	by := slices.Sorted(maps.Keys(b.heard[org]))
+	for i := range maxKept {
+		for _, who := range by {
+			if list := b.heard[org][who]; i < len(list) && !slices.Contains(out, list[i]) {
+				out = append(out, list[i])
+			}
+		}
+	}
+	return out
+}
+
+// said notes what one organisation says of another's addresses, or of its own, in the
+// place of what it said before, and reports whether any is new.
+func (b *addressBook) said(by, org string, addrs []string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if itself {
-		if len(addrs) == 0 || slices.Equal(b.own[org], addrs) {
-			return false
-		}
-		b.own[org] = addrs
-		return true
-	}
-	fresh := slices.DeleteFunc(slices.Clone(addrs), func(a string) bool {
-		return slices.Contains(b.own[org], a) || slices.Contains(b.other[org], a)
-	})
-	if len(fresh) == 0 || len(b.other[org]) >= maxKept {
+	if len(addrs) == 0 || slices.Equal(b.heard[org][by], addrs) {
 		return false
 	}
-	b.other[org] = append(b.other[org], fresh[:min(len(fresh), maxKept-len(b.other[org]))]...)
-	return true
+	known := b.all(org)
+	if b.heard[org] == nil {
+		b.heard[org] = map[string][]string{}
+	}
+	b.heard[org][by] = addrs
+	return slices.ContainsFunc(addrs, func(a string) bool { return !slices.Contains(known, a) })
 }
 
 // told lists what organisations said of themselves.
@@ -90,23 +99,24 @@ func (b *addressBook) told(orgs []string) (out []orgAddresses) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, org := range orgs {
-		if addrs := b.own[org]; len(addrs) > 0 && len(out) < maxToldOrgs {
+		if addrs := b.heard[org][org]; len(addrs) > 0 && len(out) < maxToldOrgs {
 			out = append(out, orgAddresses{Org: org, Addresses: addrs})
 		}
 	}
 	return out
 }
 
-// save keeps what is known of these organisations and forgets all others.
+// save keeps what is known of these organisations and forgets all others, and what
+// others said.
 func (b *addressBook) save(orgs []string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	gone := func(org string, _ []string) bool { return !slices.Contains(orgs, org) }
-	maps.DeleteFunc(b.own, gone)
-	maps.DeleteFunc(b.other, gone)
+	gone := func(org string) bool { return !slices.Contains(orgs, org) }
+	maps.DeleteFunc(b.heard, func(org string, _ map[string][]string) bool { return gone(org) })
 	all := map[string][]string{}
-	for _, org := range orgs {
-		if addrs := slices.Concat(b.own[org], b.other[org]); len(addrs) > 0 {
+	for org, heard := range b.heard {
+		maps.DeleteFunc(heard, func(by string, _ []string) bool { return by != "" && gone(by) })
+		if addrs := b.all(org); len(addrs) > 0 {
 			all[org] = addrs[:min(len(addrs), maxKept)]
 		}
 	}
@@ -166,7 +176,7 @@ func (n *Node) serveAddresses(_ context.Context, from p2p.PeerID, _ string, req 
 	if err != nil {
 		return nil, err
 	}
-	if o, _ := n.directory.organisation(from); n.maySequence(from) && n.known.said(o.ID, true, n.host.Usable(from, from, addrs)) {
+	if o, _ := n.directory.organisation(from); n.maySequence(from) && n.known.said(o.ID, o.ID, n.host.Usable(from, from, addrs)) {
 		n.addressesChanged()
 	}
 	return spec.Encode(n.known.told(n.sequencersNow()))
@@ -253,12 +263,13 @@ func (n *Node) learnAddresses(from p2p.PeerID, list []orgAddresses) (changed boo
 	if !n.maySequence(from) {
 		return false
 	}
+	by, _ := n.directory.organisation(from)
 	for _, o := range list {
 		peer, ok := n.directory.peer(o.Org)
 		if !ok || peer == n.host.ID() || !n.maySequence(peer) {
 			continue
 		}
-		changed = n.known.said(o.Org, peer == from, n.host.Usable(from, peer, o.Addresses)) || changed
+		changed = n.known.said(by.ID, o.Org, n.host.Usable(from, peer, o.Addresses)) || changed
 	}
 	return changed
 }

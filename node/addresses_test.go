@@ -4,6 +4,7 @@ package node_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"slices"
@@ -126,5 +127,44 @@ func TestToldAddressesAreBounded(t *testing.T) {
 		if node.ParseAddresses(b) == nil || node.ParseToldAddresses(b) == nil {
 			t.Errorf("%s: taken", name)
 		}
+	}
+}
+
+// Whoever says much, and says it anew each time, takes no place from what others say,
+// over a restart neither.
+func TestALiarCrowdsNobodyOut(t *testing.T) {
+	dir, orgs := t.TempDir(), []string{"alpha", "bravo", "liar", "victim"}
+	b := node.OpenAddresses(dir)
+	for i := range 50 {
+		var lies []string
+		for k := range 8 {
+			lies = append(lies, fmt.Sprintf("/ip4/198.51.100.%d/tcp/%d", i, k+1))
+		}
+		if !b.Said("liar", "victim", lies) {
+			t.Fatal("what is new is not taken")
+		}
+	}
+	const honest, own = "/ip4/192.0.2.1/tcp/7230", "/ip4/192.0.2.2/tcp/7230"
+	if !b.Said("bravo", "victim", []string{honest}) || !slices.Contains(b.Of("victim"), honest) {
+		t.Fatalf("crowded out: %v", b.Of("victim"))
+	}
+	if n := len(b.Of("victim")); n > 9 {
+		t.Fatalf("%d addresses are kept of one that lies and one that does not", n)
+	}
+	if !b.Said("victim", "victim", []string{own}) || b.Of("victim")[0] != own {
+		t.Fatalf("what it says itself does not come first: %v", b.Of("victim"))
+	}
+	if b.Said("bravo", "victim", []string{own}) {
+		t.Fatal("what is known counts as new")
+	}
+	b.Said("bravo", "victim", []string{honest})
+	if err := b.Save(orgs); err != nil {
+		t.Fatal(err)
+	}
+	if again := node.OpenAddresses(dir).Of("victim"); !slices.Contains(again, honest) || !slices.Contains(again, own) {
+		t.Fatalf("after a restart: %v", again)
+	}
+	if err := b.Save(orgs[:3]); err != nil || len(b.Of("victim")) != 0 {
+		t.Fatalf("one that sequences no more is kept: %v, %v", b.Of("victim"), err)
 	}
 }

@@ -139,3 +139,10 @@ func (n *Node) Pebble() *pebble.DB {
 	field := reflect.ValueOf(n.store).Elem().FieldByName("db").Elem().FieldByName("pebble")
 	return *(**pebble.DB)(unsafe.Pointer(field.UnsafeAddr()))
 }
+
+// OpenAddresses is what a node knows of where sequencers are reached.
+func OpenAddresses(dir string) *addressBook { return openAddresses(dir) }
+
+func (b *addressBook) Said(by, org string, addrs []string) bool { return b.said(by, org, addrs) }
+func (b *addressBook) Of(org string) []string                   { return b.of(org) }
+func (b *addressBook) Save(orgs []string) error                 { return b.save(orgs) }

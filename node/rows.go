@@ -18,6 +18,9 @@ const (
 	rowUnlisted = 0
 	rowListed   = 1
 	rowReview   = 2
+	// rowUnchecked is what is listed nowhere that answered, while a consortium is
+	// missing.
+	rowUnchecked = 3
 )
 
 const (
@@ -27,13 +30,13 @@ const (
 
 // A rowLookup answers rows from several consortia, or under an import policy.
 type rowLookup struct {
-	all []source // that answer
-	n   *Node
+	all  []source // that answer
+	none byte     // what is listed in none of them is
 }
 
 // rowsEverywhere is MatchRows where several consortia or an import policy have a say.
 func (n *Node) rowsEverywhere(others []*consortium, in io.Reader, out io.Writer, about func(api.Freshness)) error {
-	l := rowLookup{n: n}
+	l := rowLookup{none: rowUnlisted}
 	all := n.sources(others)
 	list := make([]api.ConsortiumAnswer, len(all))
 	var refused error
@@ -42,7 +45,7 @@ func (n *Node) rowsEverywhere(others []*consortium, in io.Reader, out io.Writer,
 		f, err := s.mayAnswer()
 		list[i] = s.about(f, err)
 		if err != nil {
-			refused = firstOf(refused, err)
+			refused, l.none = firstOf(refused, err), rowUnchecked
 			continue
 		}
 		l.all = append(l.all, *s)
@@ -89,14 +92,14 @@ func (l *rowLookup) stream(in io.Reader, out io.Writer) error {
 // block answers whole rows: what is listed anywhere counts before what is to be
 // reviewed.
 func (l *rowLookup) block(rows []byte) ([]byte, error) {
-	out := make([]byte, len(rows)/rowBytes)
+	out := bytes.Repeat([]byte{l.none}, len(rows)/rowBytes)
 	for i := range l.all {
 		found, err := l.all[i].node.rowsHere(rows)
 		if err != nil {
 			return nil, err
 		}
 		for r, a := range found {
-			if a == rowListed || a == rowReview && out[r] == rowUnlisted {
+			if a == rowListed || a == rowReview && out[r] != rowListed {
 				out[r] = a
 			}
 		}
@@ -127,7 +130,7 @@ func (n *Node) rowsHere(rows []byte) ([]byte, error) {
 		}
 		switch answers[0].Verdict() {
 		case api.VerdictMatch:
-		case api.VerdictReview:
+		case api.VerdictReview, api.VerdictUnchecked: // or more list it than were looked at
 			out[r] = rowReview
 		default:
 			out[r] = rowUnlisted

@@ -1781,7 +1781,8 @@ type ClientInterface interface {
 	//
 	// The body is rows of 32 bytes, each a SHA-256 in binary; the answer is one byte for each
 	// row, in their order: 0 not listed, 1 listed, 2 found where the import policy has it
-	// reviewed and nowhere listed. It answers by equality alone and says
+	// reviewed and nowhere listed, or by more entries than the policy was asked about,
+	// 3 listed nowhere that answered, while a consortium that is followed refused. It answers by equality alone and says
 	// nothing of the entries: `/v1/match` does, for the few values that are listed. A value
 	// counts as listed until the log says that its entry is over.
 	//
@@ -2410,7 +2411,8 @@ func (c *Client) MatchBatchWithBody(ctx context.Context, contentType string, bod
 //
 // The body is rows of 32 bytes, each a SHA-256 in binary; the answer is one byte for each
 // row, in their order: 0 not listed, 1 listed, 2 found where the import policy has it
-// reviewed and nowhere listed. It answers by equality alone and says
+// reviewed and nowhere listed, or by more entries than the policy was asked about,
+// 3 listed nowhere that answered, while a consortium that is followed refused. It answers by equality alone and says
 // nothing of the entries: `/v1/match` does, for the few values that are listed. A value
 // counts as listed until the log says that its entry is over.
 //
@@ -4334,7 +4336,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// The body is rows of 32 bytes, each a SHA-256 in binary; the answer is one byte for each
 	// row, in their order: 0 not listed, 1 listed, 2 found where the import policy has it
-	// reviewed and nowhere listed. It answers by equality alone and says
+	// reviewed and nowhere listed, or by more entries than the policy was asked about,
+	// 3 listed nowhere that answered, while a consortium that is followed refused. It answers by equality alone and says
 	// nothing of the entries: `/v1/match` does, for the few values that are listed. A value
 	// counts as listed until the log says that its entry is over.
 	//
@@ -6530,7 +6533,8 @@ func (c *ClientWithResponses) MatchBatchWithBodyWithResponse(ctx context.Context
 //
 // The body is rows of 32 bytes, each a SHA-256 in binary; the answer is one byte for each
 // row, in their order: 0 not listed, 1 listed, 2 found where the import policy has it
-// reviewed and nowhere listed. It answers by equality alone and says
+// reviewed and nowhere listed, or by more entries than the policy was asked about,
+// 3 listed nowhere that answered, while a consortium that is followed refused. It answers by equality alone and says
 // nothing of the entries: `/v1/match` does, for the few values that are listed. A value
 // counts as listed until the log says that its entry is over.
 //

@@ -175,9 +175,15 @@ func (n *Node) syncStatus() *api.Sync {
 	return out
 }
 
-// halted says that two histories are final, or nil.
+// isHalted reports whether two histories are final.
+func (n *Node) isHalted() bool {
+	st := n.Sync()
+	return st != nil && st.State == federation.Halt
+}
+
+// halted says that two histories are final and who cosigned both, or nil.
 func (n *Node) halted() error {
-	if st := n.Sync(); st != nil && st.State == federation.Halt {
+	if n.isHalted() {
 		return spec.Errorf(spec.CodeForked, "two histories are final: this node takes nothing any more, and answers from what it had; %s cosigned both, the proof is in the folder evidence of the data directory: show it to the members", strings.Join(n.accused(), ", "))
 	}
 	return nil

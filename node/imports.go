@@ -78,7 +78,7 @@ func (n *Node) SetImports(_ context.Context, name string, p *consortia.Policy) e
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(p.Check()); err != nil {
+	if err := p.Check(); err != nil {
 		return err
 	}
 	if err := at.knowLabels(p); err != nil {

@@ -25,14 +25,19 @@ func (n *Node) limits() map[string]p2p.Limit {
 	if n.cfg.Subscribers <= 0 {
 		followers = spare + federation.DefaultSubscribers
 	}
+	memory := n.cfg.Memory
+	if memory <= 0 {
+		memory = p2p.DefaultMemory
+	}
+	each := min(int64(followers)<<17, memory/8) // of the three protocols of followers: most stays free, whatever subscribers says
 	small := p2p.Limit{Streams: 256, PerPeer: 16, Memory: 64 << 20}
 	return map[string]p2p.Limit{
 		n.raftProtocol():         raftnet.Limit,
 		cosign.Protocol:          {Streams: 256, PerPeer: 32, Memory: 64 << 20},
 		protocolSubmit:           {Streams: 512, PerPeer: 2 * maxSubmits, Memory: 256 << 20},
-		federation.Protocol:      {Streams: followers, PerPeer: 4 * federation.MaxStreams, Memory: int64(followers) << 17},
-		federation.RangeProtocol: {Streams: followers, PerPeer: 4 * federation.MaxStreams, Memory: int64(followers) << 17},
-		state.Protocol:           {Streams: followers, PerPeer: 16, Memory: int64(followers) << 17},
+		federation.Protocol:      {Streams: followers, PerPeer: 4 * federation.MaxStreams, Memory: each},
+		federation.RangeProtocol: {Streams: followers, PerPeer: 4 * federation.MaxStreams, Memory: each},
+		state.Protocol:           {Streams: followers, PerPeer: 16, Memory: each},
 		cosign.LogProtocol:       small, cosign.AlarmProtocol: small, protocolOpen: small, protocolKeys: small, protocolWitness: small,
 		protocolPosition: small, protocolSeed: small, protocolJoin: small, protocolAddresses: small,
 	}

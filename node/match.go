@@ -190,7 +190,7 @@ func (n *Node) freshness() api.Freshness {
 	}
 	final := n.final.Newest()
 	f := freshnessOf(n.store.Size(), final, n.cfg.Now(), n.consensus == nil, contact)
-	f.Stale = f.Stale || n.halted() != nil
+	f.Stale = f.Stale || n.isHalted()
 	return f
 }
 

@@ -149,22 +149,47 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// openStore opens the database, and ends first what an interruption left.
+// openStore opens the database, and ends first what an interruption left. A database
+// that was being made takes the place of one that was put aside only if the recovery
+// was carried out on it.
 func (a *applying) openStore() (err error) {
-	switch has, made := exists(a.path("fsm")), exists(a.path(recoveringDir)); {
-	case has && made:
-		err = os.RemoveAll(a.path(recoveringDir))
-	case made && a.Dump == nil:
-		err = os.Rename(a.path(recoveringDir), a.path("fsm"))
-	case made:
-		err = os.RemoveAll(a.path(recoveringDir))
-	case !has:
-		return nil
+	has, made := exists(a.path("fsm")), exists(a.path(recoveringDir))
+	if made && !has && a.Dump == nil {
+		if made, err = a.takeMade(); err != nil {
+			return err
+		}
+		has = !made
 	}
-	if err == nil && exists(a.path("fsm")) {
+	if made {
+		if err := os.RemoveAll(a.path(recoveringDir)); err != nil {
+			return err
+		}
+	}
+	if has {
 		a.store, err = a.open("fsm")
 	}
 	return err
+}
+
+// takeMade puts a finished database into its place. remains says that it was none.
+func (a *applying) takeMade() (remains bool, err error) {
+	if a.store, err = a.open(recoveringDir); err != nil {
+		return false, err
+	}
+	finished, err := a.carried()
+	err = errors.Join(err, a.store.Close())
+	if a.store = nil; err != nil || !finished {
+		return true, err
+	}
+	return false, a.rename(recoveringDir, a.path("fsm"))
+}
+
+// rename moves a part of the data directory, durably.
+func (a *applying) rename(name, to string) error {
+	if err := os.Rename(a.path(name), to); err != nil {
+		return err
+	}
+	return errors.Join(syncDir(filepath.Dir(to)), syncDir(a.Dir))
 }
 
 func (a *applying) open(name string) (*storage.Store, error) {
@@ -306,7 +331,7 @@ func (a *applying) putAside(name string) error {
 		to := filepath.Join(dir, fmt.Sprintf("%s-behind-%d.%d", name, a.final.Size, i))
 		if !exists(to) {
 			a.out.Aside = dir
-			return os.Rename(a.path(name), to)
+			return a.rename(name, to)
 		}
 	}
 }
@@ -322,7 +347,7 @@ func (a *applying) exchange() error {
 	if err := errors.Join(a.putAside("raft"), a.putAside("fsm")); err != nil {
 		return err
 	}
-	return os.Rename(a.path(recoveringDir), a.path("fsm"))
+	return a.rename(recoveringDir, a.path("fsm"))
 }
 
 // finish notes what a start needs to know, and says what was done.
@@ -360,7 +385,7 @@ func (a *applying) finish() (*Recovered, error) {
 	}
 	head := a.store.Head()
 	a.out.Size, a.out.Root, a.out.Panel, a.out.Sequences = head.Size, head.Root, &p.Panel, head.Applied.Index > 0
-	if !a.out.Sequences {
+	if !a.out.Sequences || exists(a.path("raft")) { // or it began already
 		return &a.out, nil
 	}
 	return &a.out, replaceFile(a.path(anewFile), nil)

@@ -33,12 +33,16 @@ func startRedis(ctx context.Context, dir, socket string) (*redis, error) {
 		return nil, fmt.Errorf("starting Redis: %w", err)
 	}
 	s := &redis{cmd: cmd}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for ; ; <-tick.C {
 		if s.conn, err = net.Dial("unix", socket); err == nil {
 			s.r, s.w = bufio.NewReaderSize(s.conn, 1<<16), bufio.NewWriterSize(s.conn, 1<<16)
 			return s, nil
 		}
-		if time.Now().After(deadline) || ctx.Err() != nil {
+		if ctx.Err() != nil {
 			s.stop()
 			return nil, fmt.Errorf("waiting for Redis: %w", err)
 		}

@@ -85,7 +85,7 @@ func enrollable(v *view, o *spec.Organisation) error {
 	return unused(v, o.OpKey, o.CosignKey, o.Libp2pKey)
 }
 
-// unused refuses keys that any organisation has or had.
+// unused refuses keys that any organisation has, had as an op key, or had when it left.
 func unused(v *view, keys ...spec.PublicKey) error {
 	clash := false
 	look := func(r *spec.OrgRecord) {

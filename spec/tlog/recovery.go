@@ -30,7 +30,7 @@ type Record struct {
 // and with which keys they sign; their operations follow on it in the log, and
 // nothing else does before the leaf of the panel. It is good exactly where the rules
 // carry the recovery out, but for one thing that takes the whole state: that a
-// cosign key which is new to its member was never anyone's.
+// cosign key which is new to its member is nobody else's.
 type Recovery struct {
 	_           struct{}    `cbor:",toarray"`
 	Note        []byte      // the final checkpoint

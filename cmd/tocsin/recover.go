@@ -58,9 +58,11 @@ func (p *program) recoverCommand() *cli.Command {
 			},
 			{
 				Name: "apply", Usage: "have this node, which does not run, go on as enough members signed", ArgsUsage: "FILE",
-				Description: "Each new sequencer does so. Others follow by themselves, but for those whose log is further: they do so too.",
-				Flags:       []cli.Flag{jsonFlag()},
-				Action:      p.recoverApply,
+				Description: "Each new sequencer does so, with the very same file: one that others signed makes another log, and those who\n" +
+					"applied it reach nobody. Compare the root that is printed. Others follow by themselves, but for those whose\n" +
+					"log is further: they do so too.",
+				Flags:  []cli.Flag{jsonFlag()},
+				Action: p.recoverApply,
 			},
 		},
 	}

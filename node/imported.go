@@ -9,9 +9,9 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"strconv"
 
+	"github.com/tocsin-db/tocsin/node/durable"
 	"github.com/tocsin-db/tocsin/storage"
 )
 
@@ -49,7 +49,7 @@ func (r *replica) covered() bool {
 // noteImported makes the size durable, in decimal; the largest says that an import is
 // under way.
 func (r *replica) noteImported(size uint64) error {
-	err := replaceFile(r.importedFile, strconv.AppendUint(nil, size, 10))
+	err := durable.Replace(r.importedFile, strconv.AppendUint(nil, size, 10), 0o600)
 	if err != nil {
 		return fmt.Errorf("noting how far the log came from another node: %w", err)
 	}
@@ -75,30 +75,4 @@ func (r *replica) recallImported() error {
 	}
 	r.imported.Store(size)
 	return nil
-}
-
-// replaceFile makes a small file hold b, durably, or leaves it as it was.
-func replaceFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails after the rename, as it should
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes what was renamed in a directory durable.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/node/durable"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/spec"
 )
@@ -216,16 +217,7 @@ func (v *invitations) save() error {
 	if err != nil {
 		return err
 	}
-	tmp := v.path + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err == nil {
-		_, err = f.Write(b)
-		err = errors.Join(err, f.Sync(), f.Close())
-	}
-	if err == nil {
-		err = os.Rename(tmp, v.path)
-	}
-	if err != nil {
+	if err := durable.Replace(v.path, b, 0o600); err != nil {
 		return fmt.Errorf("keeping the open invitations: %w", err)
 	}
 	return nil

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tocsin-db/tocsin/consensus"
 	"github.com/tocsin-db/tocsin/node/cosign"
+	"github.com/tocsin-db/tocsin/node/durable"
 	"github.com/tocsin-db/tocsin/node/identity"
 	"github.com/tocsin-db/tocsin/node/recovery"
 	"github.com/tocsin-db/tocsin/p2p"
@@ -181,15 +182,7 @@ func (a *applying) takeMade() (remains bool, err error) {
 	if a.store = nil; err != nil || !finished {
 		return true, err
 	}
-	return false, a.rename(recoveringDir, a.path("fsm"))
-}
-
-// rename moves a part of the data directory, durably.
-func (a *applying) rename(name, to string) error {
-	if err := os.Rename(a.path(name), to); err != nil {
-		return err
-	}
-	return errors.Join(syncDir(filepath.Dir(to)), syncDir(a.Dir))
+	return false, durable.Rename(a.path(recoveringDir), a.path("fsm"))
 }
 
 func (a *applying) open(name string) (*storage.Store, error) {
@@ -311,7 +304,7 @@ func (a *applying) keepProof(number uint64, r *tlog.Recovery) error {
 	if err := os.MkdirAll(a.path("final"), 0o700); err != nil {
 		return err
 	}
-	return replaceFile(proofPath(a.Dir, number), b)
+	return durable.Replace(proofPath(a.Dir, number), b, 0o600)
 }
 
 func proofPath(dir string, number uint64) string {
@@ -331,7 +324,7 @@ func (a *applying) putAside(name string) error {
 		to := filepath.Join(dir, fmt.Sprintf("%s-behind-%d.%d", name, a.final.Size, i))
 		if !exists(to) {
 			a.out.Aside = dir
-			return a.rename(name, to)
+			return durable.Rename(a.path(name), to)
 		}
 	}
 }
@@ -347,7 +340,7 @@ func (a *applying) exchange() error {
 	if err := errors.Join(a.putAside("raft"), a.putAside("fsm")); err != nil {
 		return err
 	}
-	return a.rename(recoveringDir, a.path("fsm"))
+	return durable.Rename(a.path(recoveringDir), a.path("fsm"))
 }
 
 // finish notes what a start needs to know, and says what was done.
@@ -388,5 +381,5 @@ func (a *applying) finish() (*Recovered, error) {
 	if !a.out.Sequences || exists(a.path("raft")) { // or it began already
 		return &a.out, nil
 	}
-	return &a.out, replaceFile(a.path(anewFile), nil)
+	return &a.out, durable.Replace(a.path(anewFile), nil, 0o600)
 }

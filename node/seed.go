@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tocsin-db/tocsin/node/durable"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/storage"
@@ -106,7 +107,7 @@ func (n *Node) fetchSeedFrom(ctx context.Context, peer p2p.PeerID) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("receiving a database: %w", err)
 	}
-	return os.Rename(f.Name(), filepath.Join(n.cfg.Dir, seedFile))
+	return durable.Rename(f.Name(), filepath.Join(n.cfg.Dir, seedFile))
 }
 
 func parseSeedHead(b []byte) (*seedHead, error) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tocsin-db/tocsin/node/durable"
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/storage"
 )
@@ -46,7 +47,7 @@ func writeTier(dir, tier string, decided uint64) error {
 	if decided > 0 {
 		b = strconv.AppendUint(append(b, ' '), decided, 10)
 	}
-	if err := replaceFile(filepath.Join(dir, tierFile), b); err != nil {
+	if err := durable.Replace(filepath.Join(dir, tierFile), b, 0o600); err != nil {
 		return fmt.Errorf("noting the tier: %w", err)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/tocsin-db/tocsin/node/durable"
 	"github.com/tocsin-db/tocsin/node/identity"
 	"github.com/tocsin-db/tocsin/spec"
 )
@@ -157,7 +158,7 @@ func Reserve(data, name, origin string) (Place, error) {
 	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
 		return p, fmt.Errorf("making the consortium's directory: %w", err)
 	}
-	return p, replace(filepath.Join(p.Dir, originFile), []byte(origin+"\n"), 0o600)
+	return p, durable.Replace(filepath.Join(p.Dir, originFile), []byte(origin+"\n"), 0o600)
 }
 
 // Remove deletes all that the node has of a further consortium: keys, store, mark.
@@ -167,25 +168,4 @@ func Remove(p Place) error {
 		return fmt.Errorf("deleting what is there of the consortium: %w", err)
 	}
 	return nil
-}
-
-// replace makes a small file hold b, durably, or leaves it as it was.
-func replace(path string, b []byte, mode os.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails after the rename, as it should
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/tocsin-db/tocsin/node/durable"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -157,7 +158,7 @@ func (p *Policy) Save(dir string) error {
 		return err
 	}
 	b = append([]byte("# What a match with this consortium counts as here: trust, review or ignore.\n"), b...)
-	if err := replace(filepath.Join(dir, PolicyFile), b, 0o644); err != nil {
+	if err := durable.Replace(filepath.Join(dir, PolicyFile), b, 0o644); err != nil {
 		return fmt.Errorf("keeping the import policy: %w", err)
 	}
 	return nil

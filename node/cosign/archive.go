@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tocsin-db/tocsin/node/durable"
 	"github.com/tocsin-db/tocsin/spec/tlog"
 )
 
@@ -59,7 +60,7 @@ func (a *Archive) Keep(e *Evidence) (k Kept, fresh bool, err error) {
 		return k, false, err
 	}
 	_, err = f.Write(k.Bytes)
-	if err = errors.Join(err, f.Sync(), f.Close(), syncDir(a.Dir)); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close(), durable.SyncDir(a.Dir)); err != nil {
 		return k, false, fmt.Errorf("keeping evidence: %w", err)
 	}
 	return k, true, nil

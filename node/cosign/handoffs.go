@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/tocsin-db/tocsin/node/durable"
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/spec/tlog"
 )
@@ -53,19 +54,7 @@ func (s LinkStore) Save(number uint64, l *tlog.Link) error {
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(s.Dir, ".link-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails after the rename, as it should
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), s.path(number))
-	}
-	if err == nil {
-		err = syncDir(s.Dir)
-	}
-	if err != nil {
+	if err := durable.Replace(s.path(number), b, 0o600); err != nil {
 		return fmt.Errorf("keeping how a panel took over: %w", err)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tocsin-db/tocsin/node/durable"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -42,7 +43,7 @@ func openRegister(path string, max int, create bool) (*register, []byte, error) 
 	}
 	r := &register{f: f, slot: int64(slotHeader + max)}
 	if create {
-		if err := errors.Join(r.write(nil), syncDir(filepath.Dir(path)), syncDir(filepath.Dir(filepath.Dir(path)))); err != nil {
+		if err := errors.Join(r.write(nil), durable.SyncDir(filepath.Dir(path)), durable.SyncDir(filepath.Dir(filepath.Dir(path)))); err != nil {
 			return nil, nil, errors.Join(err, f.Close())
 		}
 		return r, nil, nil
@@ -111,11 +112,3 @@ func (r *register) write(value []byte) error {
 }
 
 func (r *register) close() error { return r.f.Close() }
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

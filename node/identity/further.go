@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tocsin-db/tocsin/node/durable"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -41,7 +42,7 @@ func AddKey(dir string, use uint64, rand io.Reader) (*spec.KeyCard, error) {
 	}
 	path := filepath.Join(dir, keysDir, UseNames[use]+"."+card.Key.ID().String())
 	block := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	if err := writeFile(path, block, 0o600); err != nil {
+	if err := durable.Replace(path, block, 0o600); err != nil {
 		return nil, fmt.Errorf("saving the key: %w", err)
 	}
 	return card, nil
@@ -89,7 +90,7 @@ func Switch(dir string, key spec.PublicKey) error {
 	if err := id.take(key); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(dir, keysDir, switched), []byte(key.ID().String()+"\n"), 0o600); err != nil {
+	if err := durable.Replace(filepath.Join(dir, keysDir, switched), []byte(key.ID().String()+"\n"), 0o600); err != nil {
 		return err
 	}
 	return id.saveCard(dir)

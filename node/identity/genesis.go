@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/tocsin-db/tocsin/node/durable"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -139,7 +140,7 @@ func SaveGenesis(dir string, g *GenesisFile) error {
 	case old.Genesis.Hash() != g.Genesis.Hash():
 		return spec.Errorf(spec.CodeGenesis, "%s belongs to another consortium already: %s", dir, old.Genesis.Origin())
 	}
-	if err := writeFile(filepath.Join(dir, genesisFile), data, 0o644); err != nil {
+	if err := durable.Replace(filepath.Join(dir, genesisFile), data, 0o644); err != nil {
 		return fmt.Errorf("saving the genesis file: %w", err)
 	}
 	return nil

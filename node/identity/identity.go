@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tocsin-db/tocsin/node/durable"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -148,7 +149,7 @@ func (id *Identity) SetAddresses(dir string, addresses []string) error {
 func (id *Identity) saveCard(dir string) error {
 	b, err := id.Card().Marshal()
 	if err == nil {
-		err = writeFile(filepath.Join(dir, cardFile), b, 0o644)
+		err = durable.Replace(filepath.Join(dir, cardFile), b, 0o644)
 	}
 	if err != nil {
 		return fmt.Errorf("saving the card: %w", err)

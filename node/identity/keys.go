@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tocsin-db/tocsin/node/durable"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -51,14 +52,11 @@ func (k keySet) save(dir string) error {
 			return err
 		}
 		block := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-		if err := writeFile(filepath.Join(tmp, name), block, 0o600); err != nil {
+		if err := durable.Replace(filepath.Join(tmp, name), block, 0o600); err != nil {
 			return err
 		}
 	}
-	if err := os.Rename(tmp, filepath.Join(dir, keysDir)); err != nil {
-		return err // a directory never replaces one that holds files
-	}
-	return syncDir(dir)
+	return durable.Rename(tmp, filepath.Join(dir, keysDir)) // a directory never replaces one that holds files
 }
 
 // loadKeys fails with fs.ErrNotExist when there are none.

@@ -44,7 +44,7 @@ func newKey(t *testing.T, ctx context.Context, c *trial.Consortium, m *trial.Par
 }
 
 // changeKey has a member ask for a change of keys and all others approve it.
-func changeKey(t *testing.T, ctx context.Context, c *trial.Consortium, by *trial.Participant, k spec.KeyChange) {
+func changeKey(t *testing.T, ctx context.Context, c *trial.Consortium, by *trial.Participant, k spec.KeyChange) (id spec.Hash) {
 	t.Helper()
 	id, err := by.Submit(ctx, "", func(text []byte) spec.Body { k.Text = text; return &k })
 	if err != nil {
@@ -66,6 +66,7 @@ func changeKey(t *testing.T, ctx context.Context, c *trial.Consortium, by *trial
 	if err != nil {
 		t.Fatal(err)
 	}
+	return id
 }
 
 // The op key of a member was stolen, and whoever has it votes. A case puts a new key
@@ -102,11 +103,18 @@ func TestAStolenKeyIsReplaced(t *testing.T) {
 	}
 
 	old := thief.id.Organisation.OpKey
-	changeKey(t, ctx, c, bravo, spec.KeyChange{
+	change := changeKey(t, ctx, c, bravo, spec.KeyChange{
 		Org: "alpha", Use: spec.UseOp, New: []spec.PublicKey{card.Key}, Proof: []spec.Proof{card.Proof}, Old: []spec.PublicKey{old}, Since: theft.Index, Reason: "stolen",
 	})
 	if out, err := steal(&spec.Vote{Case: stolen, Choice: spec.Approve}); err != nil || out.Code != spec.CodeRevoked {
 		t.Errorf("the old key afterwards: %+v, %v", out, err)
+	}
+	err = trial.Await(ctx, func() (bool, error) {
+		got, err := alpha.Case(ctx, change, false)
+		return got.State == "accepted", err
+	})
+	if err != nil {
+		t.Fatalf("alpha's own node: %v", err)
 	}
 	if _, err := alpha.Propose(ctx, api.Proposal{Items: []api.ProposalItem{{Labels: []string{"x"}, Signals: []spec.Signal{sha(3)}}}, Basis: "test"}); err != nil {
 		t.Errorf("the running node with the new key: %v", err)

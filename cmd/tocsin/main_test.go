@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tocsin-db/tocsin/node/media"
+	"github.com/tocsin-db/tocsin/node/trial"
 )
 
 func TestMain(m *testing.M) {
@@ -83,25 +83,12 @@ func setup(env *testscript.Env) error {
 	errs = append(errs, os.WriteFile(filepath.Join(env.Cd, "unknown.bin"), []byte("\x00\x01\x02\x03not a picture"), 0o644))
 	env.Setenv("TOCSIN_HTTP", "") // nodes of scripts that run side by side have no address in common
 	for _, name := range []string{"PORT1", "PORT2", "PORT3", "PORT4"} {
-		port, err := keptPort()
-		errs = append(errs, err)
-		env.Setenv(name, fmt.Sprint(port))
+		address, err := trial.FreeAddress() // free again when a node starts again
+		_, port, perr := net.SplitHostPort(address)
+		errs = append(errs, err, perr)
+		env.Setenv(name, port)
 	}
 	return errors.Join(errs...)
-}
-
-// keptPort finds a free port below those that the system gives to connections: nodes
-// that start again find it free again.
-func keptPort() (port int, err error) {
-	for range 100 {
-		port = 12000 + rand.IntN(18000)
-		l, lerr := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if lerr == nil {
-			return port, l.Close()
-		}
-		err = errors.Join(err, lerr)
-	}
-	return 0, err
 }
 
 // code runs a command and returns how it ended.

@@ -12,9 +12,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	mathrand "math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/tocsin-db/tocsin/node"
@@ -167,11 +168,16 @@ func FreeAddress() (string, error) {
 	return fmt.Sprintf("127.0.0.1:%d", port), err
 }
 
-// freePort returns one that nothing uses, from below those that systems give to
-// connections: those are taken again before a node could listen.
+// ports counts those that this process took.
+var ports atomic.Uint32
+
+// freePort returns one that nothing uses and that it never returned before, from below
+// those that systems give to connections: those are taken again before a node could
+// listen. Processes that run side by side begin at different places.
 func freePort() (int, error) {
-	for range 100 {
-		port := 10_000 + mathrand.IntN(20_000)
+	const first, count = 10_000, 20_000
+	for range count {
+		port := first + (os.Getpid()*100+int(ports.Add(1)))%count
 		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 			return port, l.Close()
 		}

@@ -101,6 +101,7 @@ func TestReadersDuringAddsAndRemoves(t *testing.T) {
 				t.Fatal("a pair just added is not there")
 			}
 		}
+		settled(t, x)
 		checkInvariants(t, x)
 		if x.Len() != len(steady)+len(listed) {
 			t.Fatalf("%d pairs, want %d", x.Len(), len(steady)+len(listed))

@@ -95,10 +95,16 @@ func readLeaves(data []byte, keyed bool) ([]chunkLeaf, error) {
 		if r.bad || len(l.Salt) != spec.SaltSize || len(l.Meta) < 35 || !bytes.HasPrefix(l.Meta, metaPrefix) {
 			return nil, spec.Errorf(spec.CodeMalformed, "a chunk does not consist of live signals")
 		}
+		if leaves == nil { // most are about as long as the first, which has 70 bytes or more
+			leaves = make([]chunkLeaf, 0, likely(len(data), len(data)-len(r.rest)))
+		}
 		leaves = append(leaves, l)
 	}
 	return leaves, nil
 }
+
+// likely is how many items of about a size stand in so many bytes.
+func likely(bytes, size int) int { return bytes/size + bytes/size/16 + 1 }
 
 // metaPrefix begins every encoded spec.LiveMeta: an array of five, the first a
 // string of 32 bytes.
@@ -135,6 +141,7 @@ func checkChunk(index uint32, data []byte, root spec.Hash, keyed bool) ([]chunkL
 	}
 	q.Flush()
 	buckets := newChunkBuckets(index, liveBits, liveChunkBits)
+	buckets.room = make([]spec.Hash, 0, len(leaves))
 	for i := range leaves {
 		l := &leaves[i]
 		if i > 0 && !inOrder(&leaves[i-1], l) || !buckets.add(l.k, l.leaf) {
@@ -160,6 +167,7 @@ func inOrder(a, b *chunkLeaf) bool {
 type chunkBuckets struct {
 	first, bits uint32 // first bucket; bits of the whole tree
 	leaves      [][]spec.Hash
+	room        []spec.Hash // for all leaves, where they come in the order of places; else none
 }
 
 func newChunkBuckets(index uint32, treeBits, chunkBits int) *chunkBuckets {
@@ -172,6 +180,11 @@ func (c *chunkBuckets) add(place, leaf spec.Hash) bool {
 	b := binary.BigEndian.Uint32(place[:4])>>(32-c.bits) - c.first
 	if b >= uint32(len(c.leaves)) {
 		return false
+	}
+	if n := len(c.room); n < cap(c.room) {
+		c.room = append(c.room, leaf)
+		c.leaves[b] = c.room[n-len(c.leaves[b]) : n+1 : n+1]
+		return true
 	}
 	c.leaves[b] = append(c.leaves[b], leaf)
 	return true
@@ -225,6 +238,9 @@ type ruleRecord struct {
 	place, leaf spec.Hash
 }
 
+// leastRecord is below what most records have in bytes, for the first may be short.
+const leastRecord = 64
+
 // readRecords reads [key, value] one after the other.
 func readRecords(data []byte) ([]ruleRecord, error) {
 	var out []ruleRecord
@@ -233,6 +249,9 @@ func readRecords(data []byte) ([]ruleRecord, error) {
 		rec := ruleRecord{key: r.take(2), value: r.take(2)}
 		if r.bad || len(rec.key) == 0 {
 			return nil, spec.Errorf(spec.CodeMalformed, "a chunk does not consist of records of the rules")
+		}
+		if out == nil {
+			out = make([]ruleRecord, 0, min(likely(len(data), len(data)-len(r.rest)), likely(len(data), leastRecord)))
 		}
 		out = append(out, rec)
 	}
@@ -260,6 +279,7 @@ func checkRules(index uint32, data []byte, root spec.Hash) ([]ruleRecord, error)
 		return nil, err
 	}
 	buckets := newChunkBuckets(index, ruleBits, ruleChunkBits)
+	buckets.room = make([]spec.Hash, 0, len(records))
 	for i := range records {
 		r := &records[i]
 		if i > 0 && bytes.Compare(records[i-1].place[:], r.place[:]) >= 0 || !buckets.add(r.place, r.leaf) {

@@ -4,13 +4,14 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -50,6 +51,7 @@ func (st *Staging) Chunk(index uint32, data []byte) error {
 	c := &checked{kind: chunkLive, index: index, counts: chunkCounts{Live: uint64(len(leaves))}}
 	keys := make([]byte, 0, 130*len(leaves))
 	values := make([]byte, 0, len(data)+48*len(leaves))
+	c.tables[0], c.tables[1] = make([]row, 0, len(leaves)), make([]row, 0, len(leaves))
 	for i := range leaves {
 		l := &leaves[i]
 		k := len(keys)
@@ -75,10 +77,16 @@ func (st *Staging) Rules(index uint32, data []byte) error {
 		return err
 	}
 	c := &checked{kind: chunkRules, index: index, bytes: 2 * len(data)}
+	c.tables[0], c.tables[1] = make([]row, 0, len(records)), make([]row, 0, len(records))
+	keys := make([]byte, 0, len(data)+34*len(records)) // never grows
 	for i := range records {
 		r := &records[i]
-		c.tables[0] = append(c.tables[0], row{ruleLeafKey(r.place), r.leaf[:]})
-		c.tables[1] = append(c.tables[1], row{recordKey(r.key), r.value})
+		k := len(keys)
+		keys = append(append(keys, tableRuleLeaf), r.place[:]...)
+		e := len(keys)
+		keys = append(append(keys, tableRecord), r.key...)
+		c.tables[0] = append(c.tables[0], row{keys[k:e:e], r.leaf[:]})
+		c.tables[1] = append(c.tables[1], row{keys[e:len(keys):len(keys)], r.value})
 		if matchableEntry(r) {
 			c.counts.Entries++
 		}
@@ -169,66 +177,137 @@ func (st *Staging) write(batch []*checked) (err error) {
 			_ = st.s.opts.FS.Remove(p) // of what was taken nothing is left there
 		}
 	}()
-	file := func(rows []row) error {
-		if len(rows) == 0 {
+	file := func(o sstable.WriterOptions, runs ...[]row) error {
+		if !slices.ContainsFunc(runs, func(rows []row) bool { return len(rows) > 0 }) {
 			return nil
 		}
 		st.files++
 		path := st.s.opts.FS.PathJoin(st.s.dir, st.name, fmt.Sprintf("chunk-%d", st.files))
 		paths = append(paths, path)
-		return st.writeTable(path, rows)
+		return st.writeTable(path, o, runs)
 	}
 	var marks []row
-	var unordered [2][]row
-	var run []row
+	var run [][]row
 	for i, c := range batch {
 		if i > 0 && (batch[i-1].kind != c.kind || batch[i-1].index+1 != c.index) {
-			if err := file(run); err != nil {
+			if err := file(tableOptions(), run...); err != nil {
 				return err
 			}
 			run = nil
 		}
-		run = append(run, c.tables[0]...)
-		unordered[c.kind] = append(unordered[c.kind], c.tables[1]...)
+		run = append(run, c.tables[0])
 		enc, err := spec.Encode(&c.counts)
 		if err != nil {
 			return err
 		}
 		marks = append(marks, row{stagedChunkKey(c.kind, c.index), enc})
 	}
-	if err := file(run); err != nil {
+	if err := file(tableOptions(), run...); err != nil {
 		return err
 	}
-	for _, rows := range unordered {
-		slices.SortFunc(rows, func(a, b row) int { return bytes.Compare(a.key, b.key) })
-		if err := file(rows); err != nil {
+	for kind := range st.pending {
+		if err := file(mergedOptions(), inOrderOfKeys(batch, kind)); err != nil {
 			return err
 		}
 	}
-	if err := file(marks); err != nil {
+	if err := file(tableOptions(), marks); err != nil {
 		return err
 	}
 	return st.pebble.Ingest(context.Background(), paths)
 }
 
-// writeTable writes rows, which ascend, into a file that is durable on return.
-func (st *Staging) writeTable(path string, rows []row) error {
+// inOrderOfKeys gathers what the chunks of a kind have in another order than that of
+// places.
+func inOrderOfKeys(batch []*checked, kind int) []row {
+	n := 0
+	for _, c := range batch {
+		if c.kind == kind {
+			n += len(c.tables[1])
+		}
+	}
+	rows := make([]row, 0, n)
+	for _, c := range batch {
+		if c.kind == kind {
+			rows = append(rows, c.tables[1]...)
+		}
+	}
+	return sorted(rows)
+}
+
+// sorted returns rows in the order of their keys. Most are told apart by the eight
+// bytes behind what all keys begin with, which are compared as one number.
+func sorted(rows []row) []row {
+	if len(rows) == 0 {
+		return nil
+	}
+	shared := len(rows[0].key)
+	for _, r := range rows[1:] {
+		shared = commonPrefix(rows[0].key[:shared], r.key)
+	}
+	type place struct {
+		head uint64
+		at   int
+	}
+	places := make([]place, len(rows))
+	for i, r := range rows {
+		var head [8]byte
+		copy(head[:], r.key[shared:])
+		places[i] = place{binary.BigEndian.Uint64(head[:]), i}
+	}
+	slices.SortFunc(places, func(a, b place) int {
+		if a.head != b.head {
+			return cmp.Compare(a.head, b.head)
+		}
+		return bytes.Compare(rows[a.at].key, rows[b.at].key)
+	})
+	out := make([]row, len(rows))
+	for i, p := range places {
+		out[i] = rows[p.at]
+	}
+	return out
+}
+
+func commonPrefix(a, b []byte) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}
+
+// writeTable writes runs of rows, which ascend, into a file that is durable on
+// return.
+func (st *Staging) writeTable(path string, o sstable.WriterOptions, runs [][]row) error {
 	f, err := st.s.opts.FS.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
-	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), tableOptions())
-	for _, r := range rows {
-		if err := w.Set(r.key, r.value); err != nil {
-			return errors.Join(err, w.Close())
+	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), o)
+	for _, rows := range runs {
+		for _, r := range rows {
+			if err := w.Set(r.key, r.value); err != nil {
+				return errors.Join(err, w.Close())
+			}
 		}
 	}
 	return w.Close()
 }
 
-func tableOptions() sstable.WriterOptions {
-	o := &pebble.Options{FormatMajorVersion: pebble.FormatColumnarBlocks}
-	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
+func tableOptions() sstable.WriterOptions { return writerOptions(filterPolicy) }
+
+func writerOptions(filter pebble.FilterPolicy) sstable.WriterOptions {
+	o := &pebble.Options{FormatMajorVersion: databaseFormat}
+	o.Levels[0].FilterPolicy = filter
 	o.EnsureDefaults()
-	return o.MakeWriterOptions(0, pebble.FormatColumnarBlocks.MaxTableFormat())
+	return o.MakeWriterOptions(0, databaseFormat.MaxTableFormat())
+}
+
+// mergedOptions are for files that Staging.merge reads once, from one end to the
+// other: nothing is looked up there, and they do not last.
+func mergedOptions() sstable.WriterOptions {
+	o := writerOptions(nil)
+	o.Compression = sstable.NoCompression
+	return o
 }

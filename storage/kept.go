@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -27,6 +28,8 @@ type Kept struct {
 	s     *Store
 	dir   string
 	state keptState
+
+	longest atomic.Int64 // bytes of a chunk so far: the next is about as long
 
 	mu      sync.RWMutex // held for reading by who reads
 	pebble  *pebble.DB   // opened when first read
@@ -190,6 +193,7 @@ func (k *Kept) Keys(index uint32) ([]byte, error) {
 }
 
 func (k *Kept) chunk(index uint32, add func(b, key []byte, v *liveView) []byte) (out []byte, err error) {
+	out = make([]byte, 0, k.longest.Load())
 	err = k.bucketRange(tableLive, liveBits, index<<(liveBits-liveChunkBits), 1<<(liveBits-liveChunkBits), func(key, value []byte) error {
 		v, ok := quickLive(value)
 		if !ok || len(key) != 65 {
@@ -200,6 +204,9 @@ func (k *Kept) chunk(index uint32, add func(b, key []byte, v *liveView) []byte) 
 		}
 		return nil
 	})
+	if n := int64(len(out)); err == nil && n > k.longest.Load() {
+		k.longest.Store(n) // which of two remains does not matter
+	}
 	return out, err
 }
 

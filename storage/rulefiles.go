@@ -72,6 +72,7 @@ func (f *ruleFiles) fill(r pebble.Reader) error {
 	}
 	const atOnce = 1024
 	var batch []ruleRecord
+	var copies []byte // of what is in the batch
 	var failed error
 	settle := func() {
 		hashRecords(batch)
@@ -80,10 +81,13 @@ func (f *ruleFiles) fill(r pebble.Reader) error {
 				failed = f.add(&batch[i])
 			}
 		}
-		batch = batch[:0]
+		batch, copies = batch[:0], copies[:0]
 	}
 	err := eachRecord(r, nil, func(key, value []byte) bool {
-		batch = append(batch, ruleRecord{key: append([]byte(nil), key...), value: append([]byte(nil), value...)})
+		k := len(copies)
+		copies = append(append(copies, key...), value...)
+		v := k + len(key)
+		batch = append(batch, ruleRecord{key: copies[k:v:v], value: copies[v:len(copies):len(copies)]})
 		if len(batch) == atOnce {
 			settle()
 		}

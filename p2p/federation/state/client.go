@@ -70,7 +70,11 @@ func (c *Client) receive(limit int) ([]byte, error) {
 		case len(out)+len(piece) > limit:
 			return nil, spec.Errorf(spec.CodeTooLarge, "the answer has more than %d bytes", limit)
 		}
-		out = append(out, piece...)
+		if out == nil {
+			out = piece // which nobody else holds
+		} else {
+			out = append(out, piece...)
+		}
 		if kind == kindLast {
 			return out, nil
 		}

@@ -19,6 +19,13 @@ func TestRules(t *testing.T) { onConsortium(t, "testdata/rules") }
 
 // onConsortium runs the scripts of a folder against three members.
 func onConsortium(t *testing.T, scripts string, tune ...func(*trial.Options)) {
+	par, _ := onTrial(t, scripts, tune...)
+	testscript.Run(t, par)
+}
+
+// onTrial is onConsortium before the scripts run.
+func onTrial(t *testing.T, scripts string, tune ...func(*trial.Options)) (testscript.Params, *trial.Consortium) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "tocsin") // a socket's path is short
 	if err != nil {
 		t.Fatal(err)
@@ -41,12 +48,12 @@ func onConsortium(t *testing.T, scripts string, tune ...func(*trial.Options)) {
 			t.Error(err)
 		}
 	})
-	testscript.Run(t, params(scripts, func(env *testscript.Env) error {
+	return params(scripts, func(env *testscript.Env) error {
 		for _, m := range c.Members {
 			env.Setenv(strings.ToUpper(m.ID), m.Dir)
 		}
 		return setup(env)
-	}))
+	}), c
 }
 
 // TestLists proposes lists.

@@ -3,6 +3,10 @@
 package governance
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -36,27 +40,69 @@ func confirmations(v *view) error {
 		return err
 	}
 	if len(late) == 0 {
-		v.delete(spec.AwaitedKey)
-		return nil
+		return awaitNext(v, nil)
 	}
 	n := spec.Notice{Tag: spec.TagNotice, What: spec.NoticeMatchable, Level: a.Stage + 1, Index: a.Index, Orgs: late, TimeMS: clock.TimeMS}
 	if _, err := v.derive(&n); err != nil {
 		return err
 	}
 	if a.Stage > 0 {
-		v.delete(spec.AwaitedKey)
-		return addMarks(v, spec.NoticeMatchable, late)
+		if err := addMarks(v, spec.NoticeMatchable, late); err != nil {
+			return err
+		}
+		return awaitNext(v, late)
 	}
 	policy, err := v.policy()
 	if err != nil {
 		return err
 	}
 	if policy.Clocks.MarkMS == 0 {
-		v.delete(spec.AwaitedKey)
-		return nil
+		return awaitNext(v, late)
 	}
 	a.Stage, a.DueMS = 1, clock.TimeMS+policy.Clocks.MarkMS
 	return v.put(spec.AwaitedKey, &a)
+}
+
+// awaitNext starts the clock of the first decision that a member has not confirmed,
+// from the moment of that decision; of those who were told just now, for what is
+// decided from here on. So a decision that came while the clock ran for an earlier
+// one is not forgotten.
+func awaitNext(v *view, told []string) error {
+	v.delete(spec.AwaitedKey)
+	clock, err := v.clock()
+	if err != nil || clock.MatchableMS == 0 {
+		return err
+	}
+	from := v.leaf
+	var bad error
+	err = organisations(v, func(o *spec.OrgRecord) {
+		if o.Organisation.Role != spec.RoleMember || slices.Contains(told, o.Organisation.ID) {
+			return
+		}
+		var r spec.ReceiptRecord
+		if _, err := load(v, spec.ReceiptKey(o.Organisation.ID), &r); err != nil {
+			bad = err
+		}
+		from = min(from, max(r.Index, o.Since)+1)
+	})
+	if err != nil || bad != nil {
+		return errors.Join(err, bad)
+	}
+	var c *spec.Case
+	err = v.RecordsFrom(spec.DecidedPrefix, spec.DecidedKey(from), func(key, value []byte) bool {
+		_, id, ok := spec.ParseDecided(key, value)
+		if !ok {
+			bad = fmt.Errorf("%w: a decided case cannot be read", ErrState)
+			return false
+		}
+		c = new(spec.Case)
+		bad = need(v, spec.CaseKey(id), c)
+		return false
+	})
+	if err != nil || bad != nil || c == nil {
+		return errors.Join(err, bad)
+	}
+	return v.put(spec.AwaitedKey, &spec.AwaitedRecord{Index: c.Decided, DueMS: c.DecidedMS + clock.MatchableMS})
 }
 
 // unconfirmed returns the members whose receipts do not reach a decision.

@@ -35,6 +35,7 @@ type Options struct {
 	Sightings int           // days, as in node.Config
 	Receipts  time.Duration // as in node.Config
 	Snapshots uint64        // as SnapshotEvery in node.Config
+	Now       func() time.Time
 	Logger    *slog.Logger
 	Fatal     func(who string, err error) // told when a node fails
 }
@@ -123,7 +124,7 @@ func Found(ctx context.Context, o Options) (*Consortium, error) {
 // connect outwards.
 func (c *Consortium) create(id string, d identity.Details, listen bool) (*Participant, error) {
 	p := &Participant{ID: id, Dir: filepath.Join(c.opts.Dir, id)}
-	p.config = node.Config{Dir: p.Dir, Profile: "lan", Receipts: c.opts.Receipts, SightingsDays: c.opts.Sightings, SnapshotEvery: c.opts.Snapshots, Logger: c.opts.Logger.With("node", id)}
+	p.config = node.Config{Dir: p.Dir, Profile: "lan", Receipts: c.opts.Receipts, SightingsDays: c.opts.Sightings, SnapshotEvery: c.opts.Snapshots, Now: c.opts.Now, Logger: c.opts.Logger.With("node", id)}
 	if c.opts.RTT > 20*time.Millisecond {
 		p.config.Profile = "wan"
 	}

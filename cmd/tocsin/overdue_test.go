@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tocsin-db/tocsin/node/trial"
+)
+
+// TestOverdue lets days pass for four members. Its scripts have these commands:
+//
+//	later DURATION   the clocks of all nodes go on by that much
+//	halt MEMBER      its node stops
+//	resume MEMBER    its node starts again
+func TestOverdue(t *testing.T) {
+	var ahead atomic.Int64
+	par, c := onTrial(t, "testdata/overdue", func(o *trial.Options) {
+		o.Members, o.Receipts = 4, 20*time.Millisecond
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	})
+	par.Deadline = time.Now().Add(20 * patience)
+	member := func(ts *testscript.TestScript, args []string) *trial.Participant {
+		for _, m := range c.Members {
+			if len(args) == 1 && m.ID == args[0] {
+				return m
+			}
+		}
+		ts.Fatalf("no member is named by %q", args)
+		return nil
+	}
+	par.Cmds["later"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		d, err := time.ParseDuration(args[0])
+		ts.Check(err)
+		ahead.Add(int64(d))
+	}
+	par.Cmds["halt"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Check(member(ts, args).Stop(context.Background()))
+	}
+	par.Cmds["resume"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Check(c.Start(context.Background(), member(ts, args)))
+	}
+	testscript.Run(t, par)
+}

@@ -85,17 +85,17 @@ func (n *Node) lookupHere(signals, queries [][]spec.Signal) ([]api.MatchAnswer, 
 	if err != nil {
 		return nil, err
 	}
-	found, err := n.store.LookupAll(queries)
+	look := looking{nowMS: uint64(n.cfg.Now().UnixMilli()), imports: n.imports.Load()}
+	found, err := n.store.LookupSieved(queries, look.sieve())
 	if err != nil {
 		return nil, err
 	}
 	if err := refusal(n.coverage()); err != nil {
 		return nil, err // the database was replaced meanwhile
 	}
-	nowMS := uint64(n.cfg.Now().UnixMilli())
 	answers := make([]api.MatchAnswer, len(found))
 	for i := range found {
-		answers[i] = api.MatchAnswer{Signals: signals[i], Freshness: f, Truncated: found[i].Truncated, Matches: n.matches(found[i].Hits, nowMS, f.Final)}
+		answers[i] = api.MatchAnswer{Signals: signals[i], Freshness: f, Truncated: found[i].Truncated, Matches: n.matches(found[i].Hits, look.imports, f.Final)}
 		for _, typ := range n.store.Inexact(queries[i]) {
 			answers[i].Unsupported = append(answers[i].Unsupported, api.Unsupported{Type: typ, Code: spec.CodeTier})
 		}
@@ -103,34 +103,56 @@ func (n *Node) lookupHere(signals, queries [][]spec.Signal) ([]api.MatchAnswer, 
 	return answers, nil
 }
 
-// matches are the hits that hold now, under the import policy.
-func (n *Node) matches(hits []storage.Hit, nowMS, final uint64) []api.Match {
+// looking is what decides what a match counts as, the same all through one lookup.
+type looking struct {
+	nowMS   uint64
+	imports *consortia.Policy // nil: all is trusted
+}
+
+// sieve has what counts as listed, and what is to be reviewed, cut off each for itself,
+// and what does not hold or is ignored before that.
+func (l *looking) sieve() storage.Sieve {
+	s := storage.Sieve{Parts: 1, Of: l.part}
+	if l.imports != nil {
+		s.Parts = 2
+	}
+	return s
+}
+
+func (l *looking) part(m *spec.LiveMeta) int {
+	if m.Sunset != 0 && l.nowMS >= m.Sunset {
+		return -1 // provisional and over, although no tick has said so yet
+	}
+	if l.imports == nil {
+		return 0
+	}
+	switch l.imports.Of(m.Labels) {
+	case consortia.Ignore:
+		return -1
+	case consortia.Review:
+		return 1
+	}
+	return 0
+}
+
+// matches are hits as they are answered, under the import policy.
+func (n *Node) matches(hits []storage.Hit, imports *consortia.Policy, final uint64) []api.Match {
 	if len(hits) == 0 {
 		return nil
 	}
-	imports := n.imports.Load()
-	out := make([]api.Match, 0, len(hits))
+	out := make([]api.Match, len(hits))
 	for i := range hits {
-		h := &hits[i]
-		if h.Entry.Sunset != 0 && nowMS >= h.Entry.Sunset {
-			continue // provisional and over, although no tick has said so yet
-		}
-		verdict := ""
+		h, verdict := &hits[i], ""
 		if imports != nil {
-			switch imports.Of(h.Entry.Labels) {
-			case consortia.Ignore:
-				continue
-			case consortia.Review:
+			if verdict = api.VerdictMatch; imports.Of(h.Entry.Labels) == consortia.Review {
 				verdict = api.VerdictReview
-			default:
-				verdict = api.VerdictMatch
 			}
 		}
-		out = append(out, api.Match{
+		out[i] = api.Match{
 			Entry: h.Entry.Entry, Type: h.Type, Distance: h.Distance, Threshold: h.Threshold,
 			State: spec.StateName(h.Entry.State), Labels: h.Entry.Labels, LogIndex: h.Entry.Since,
 			Final: n.consensus == nil || h.Entry.Since < final, Verdict: verdict,
-		})
+		}
 	}
 	return out
 }
@@ -140,11 +162,11 @@ func (n *Node) MatchRows(_ context.Context, in io.Reader, out io.Writer, about f
 	return n.rowsFrom(n.further.all(), in, out, about)
 }
 
-// rowsFrom answers rows from this consortium and others. Where the node of a further
-// consortium answers it is in blocks, which hold its store only while they are looked
-// up: a body that takes its time must not keep that node from ending.
+// rowsFrom answers rows from this consortium and others. A store is held only while
+// rows that have come are looked up: a body that takes its time must not keep a node
+// from ending.
 func (n *Node) rowsFrom(others []*consortium, in io.Reader, out io.Writer, about func(api.Freshness)) error {
-	if len(others) > 0 || n.imports.Load() != nil || n.cfg.inside != nil {
+	if len(others) > 0 || n.imports.Load() != nil {
 		return n.rowsEverywhere(others, in, out, about)
 	}
 	f, err := n.mayAnswer()
@@ -152,10 +174,22 @@ func (n *Node) rowsFrom(others []*consortium, in io.Reader, out io.Writer, about
 		return err
 	}
 	about(f)
-	if _, err := n.store.ListedRows(out, in); err != nil {
-		return err
+	_, err = n.store.ListedRows(coveredWriter{out, n}, in)
+	return err
+}
+
+// A coveredWriter refuses answers from a database that replaced the one before and
+// that nothing final covers yet.
+type coveredWriter struct {
+	io.Writer
+	n *Node
+}
+
+func (w coveredWriter) Write(p []byte) (int, error) {
+	if err := refusal(w.n.coverage()); err != nil {
+		return 0, err
 	}
-	return refusal(n.coverage()) // the database may have been replaced meanwhile
+	return w.Writer.Write(p)
 }
 
 // mayAnswer says on what answers rest. It refuses lookups until the node is ready

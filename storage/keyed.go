@@ -3,9 +3,6 @@
 package storage
 
 import (
-	"errors"
-	"io"
-
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/tocsin-db/tocsin/spec"
@@ -79,37 +76,4 @@ func (s *Store) Inexact(signals []spec.Signal) (types []string) {
 		}
 	}
 	return types
-}
-
-// rowKeys reads rows of SHA-256 values as rows of their keys. What ends within a row
-// stays as it is.
-type rowKeys struct {
-	src  io.Reader
-	rest []byte
-	err  error
-	buf  [32 * 256]byte
-}
-
-func (r *rowKeys) Read(p []byte) (int, error) {
-	if len(r.rest) == 0 {
-		if r.err != nil {
-			return 0, r.err
-		}
-		var n int
-		n, r.err = io.ReadFull(r.src, r.buf[:])
-		if errors.Is(r.err, io.ErrUnexpectedEOF) {
-			r.err = io.EOF
-		}
-		r.rest = r.buf[:n]
-		for row := r.rest; len(row) >= 32; row = row[32:] {
-			k := spec.Signal{Type: typeDigest, Value: row[:32]}.Key()
-			copy(row, k[:])
-		}
-		if n == 0 {
-			return 0, r.err
-		}
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
 }

@@ -76,24 +76,34 @@ const MaxRows = 1 << 20
 
 // ListedRows reads rows of SHA-256 values, 32 bytes each, until src ends and writes
 // a byte to dst for each, in their order: 1 for a value that is live, 0 for one that
-// is not. Answers are written while rows still come. It returns how many were
-// answered, and refuses with MALFORMED what does not end with a whole row and with
-// TOO_LARGE more than MaxRows.
+// is not. Answers are written while rows still come, each as of the moment in which
+// its row is looked up: who sends slowly holds nothing of the store. It returns how
+// many were answered, and refuses with MALFORMED what does not end with a whole row
+// and with TOO_LARGE more than MaxRows.
 func (s *Store) ListedRows(dst io.Writer, src io.Reader) (answered int64, err error) {
-	err = s.read(func(d *database) error {
-		limited := &io.LimitedReader{R: src, N: 32*MaxRows + 1}
-		if d.keyed {
-			answered, err = d.exact.others.Stream(dst, &rowKeys{src: limited})
-		} else {
-			answered, err = d.exact.digests.Stream(dst, limited)
-		}
-		switch {
-		case limited.N == 0:
-			return spec.Errorf(spec.CodeTooLarge, "at most %d rows are answered at once", MaxRows)
-		case errors.Is(err, exact.ErrTornRow):
-			return spec.Errorf(spec.CodeMalformed, "rows are 32 bytes each, the last one too")
-		}
-		return err
-	})
+	limited := &io.LimitedReader{R: src, N: 32*MaxRows + 1}
+	answered, err = exact.Stream(dst, limited, s.listedRows)
+	switch {
+	case limited.N == 0:
+		return answered, spec.Errorf(spec.CodeTooLarge, "at most %d rows are answered at once", MaxRows)
+	case errors.Is(err, exact.ErrTornRow):
+		return answered, spec.Errorf(spec.CodeMalformed, "rows are 32 bytes each, the last one too")
+	}
 	return answered, err
+}
+
+// listedRows answers whole rows. In a keyed store their keys take their places.
+func (s *Store) listedRows(rows, out []byte) error {
+	return s.read(func(d *database) error {
+		if !d.keyed {
+			d.exact.digests.HasRows(rows, out)
+			return nil
+		}
+		for row := rows; len(row) > 0; row = row[32:] {
+			k := spec.Signal{Type: typeDigest, Value: row[:32]}.Key()
+			copy(row, k[:])
+		}
+		d.exact.others.HasRows(rows, out)
+		return nil
+	})
 }

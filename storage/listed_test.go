@@ -3,7 +3,11 @@
 package storage
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -82,4 +86,41 @@ func TestListedCountsLiveEntries(t *testing.T) {
 	})
 	want(s, k, 1)
 	want(s, pdq(5, 0), 0)
+}
+
+// Rows that come slowly hold nothing of the store: it closes while they come, and what
+// comes afterwards is refused.
+func TestAStoreClosesWhileRowsCome(t *testing.T) {
+	s := open(t, vfs.NewMem())
+	change(t, s, 1, newAddition(1, sha(3)).list)
+	src, rows := io.Pipe()
+	answers, dst := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.ListedRows(dst, src)
+		ended <- err
+	}()
+	block := bytes.Repeat(sha(3).Value, 1024)
+	if _, err := rows.Write(block); err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(answers, first); err != nil || first[0] != 1 {
+		t.Fatalf("%v, %v", first, err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, answers) }()
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(time.Minute):
+		t.Error("the store waits for rows that may never come")
+	}
+	go func() { _, _ = rows.Write(block) }()
+	if err := <-ended; !errors.Is(err, io.ErrClosedPipe) {
+		t.Fatalf("rows of a closed store: %v", err)
+	}
 }

@@ -5,6 +5,7 @@ package storage
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -27,9 +28,22 @@ type Found struct {
 	Truncated bool
 }
 
-// maxHits bounds the answer to one query: of a picture that is listed a thousand
-// times, nearly the same, the nearest say all that a decision needs.
+// maxHits bounds each part of the answer to one query: of a picture that is listed a
+// thousand times, nearly the same, the nearest say all that a decision needs.
 const maxHits = 100
+
+// A Sieve says of what an entry counts as to whoever asks, before anything is cut off:
+// what does not count takes no place from what does. Of is called while indexes are
+// read, and must be quick.
+type Sieve struct {
+	Parts int                        // of an answer, each with at most a hundred entries: 1 to maxParts
+	Of    func(m *spec.LiveMeta) int // the part of an entry, from 0 on; below 0 for one that is left out
+}
+
+const maxParts = 2
+
+// all takes every entry.
+var all = Sieve{Parts: 1, Of: func(*spec.LiveMeta) int { return 0 }}
 
 // Lookup finds the matchable entries that list one of the signals, or, for types
 // that match within a distance, a signal within the type's threshold.
@@ -44,7 +58,16 @@ func (s *Store) Lookup(signals []spec.Signal) (hits []Hit, truncated bool, err e
 // LookupAll answers each query as Lookup would, in their order. Many at once are
 // faster than one after the other: each index is asked once, with all cores, and
 // records are read in the order in which they lie.
-func (s *Store) LookupAll(queries [][]spec.Signal) (found []Found, err error) {
+func (s *Store) LookupAll(queries [][]spec.Signal) ([]Found, error) {
+	return s.LookupSieved(queries, all)
+}
+
+// LookupSieved is LookupAll of the entries that a sieve lets through, the nearest of
+// each of its parts.
+func (s *Store) LookupSieved(queries [][]spec.Signal, sieve Sieve) (found []Found, err error) {
+	if sieve.Parts < 1 || sieve.Parts > maxParts {
+		return nil, fmt.Errorf("a sieve has 1 to %d parts, not %d", maxParts, sieve.Parts)
+	}
 	for _, signals := range queries {
 		for i := range signals {
 			if err := signals[i].Check(); err != nil {
@@ -53,7 +76,7 @@ func (s *Store) LookupAll(queries [][]spec.Signal) (found []Found, err error) {
 		}
 	}
 	err = s.read(func(d *database) error {
-		l := beginLookup(d, len(queries))
+		l := beginLookup(d, len(queries), sieve)
 		defer l.end()
 		l.search(queries)
 		found = make([]Found, len(queries))
@@ -74,6 +97,7 @@ const typeFrame = "vpdq"
 // A lookup is a call under way. Its memory is used again by the next.
 type lookup struct {
 	d       *database
+	sieve   Sieve
 	queries []query
 	matches []nearby.Match // that the hits are of
 	entries entryReader
@@ -87,9 +111,9 @@ const (
 	keptMatches = 1 << 13
 )
 
-func beginLookup(d *database, n int) *lookup {
+func beginLookup(d *database, n int, sieve Sieve) *lookup {
 	l := lookups.Get().(*lookup)
-	l.d, l.entries.d = d, d
+	l.d, l.entries.d, l.sieve = d, d, sieve
 	l.queries = slices.Grow(l.queries[:0], n)[:n]
 	return l
 }
@@ -105,7 +129,7 @@ func (l *lookup) end() {
 		clear(q.frames)
 		*q = query{near: q.near[:0], frames: q.frames[:0]}
 	}
-	l.d, l.matches = nil, l.matches[:0]
+	l.d, l.sieve, l.matches = nil, Sieve{}, l.matches[:0]
 	clear(l.entries.listed)
 	l.entries = entryReader{listed: l.entries.listed[:0]}
 	lookups.Put(l)
@@ -117,6 +141,7 @@ type query struct {
 	frames    []nearHit
 	asked     int // different frames
 	hits      []Hit
+	taken     [maxParts]int          // hits of each part
 	known     map[spec.Hash]struct{} // the entries of hits, once they are many
 	truncated bool
 }
@@ -230,20 +255,29 @@ func (g *signalGroup) take(l *lookup, i int, found []byte, distance int) {
 }
 
 // resolve says what is known of the entries of what a query found, nearest first,
-// until the answer is full.
+// until every part of the answer is full.
 func (l *lookup) resolve(q *query) (Found, error) {
 	if most := min(len(q.near), maxHits); most > 0 {
 		q.hits = make([]Hit, 0, most)
 	}
 	err := l.entries.each(q.near, func(n *nearHit, listed []spec.LiveMeta) bool {
-		if len(q.hits) >= maxHits {
+		if q.full(l.sieve.Parts) {
 			q.truncated = true
 			return false
 		}
+		before := q.taken
 		for i := range listed {
-			if m := &listed[i]; !q.hit(&m.Entry) { // by something nearer, or as near
-				q.hits = append(q.hits, Hit{Type: n.group.typ.Name, Distance: int(n.distance), Threshold: n.group.typ.Threshold, Entry: *m})
+			m := &listed[i]
+			part := l.sieve.Of(m)
+			if part < 0 || q.hit(&m.Entry) { // by something nearer, or as near
+				continue
 			}
+			if before[part] >= maxHits {
+				q.truncated = true
+				continue
+			}
+			q.taken[part]++
+			q.hits = append(q.hits, Hit{Type: n.group.typ.Name, Distance: int(n.distance), Threshold: n.group.typ.Threshold, Entry: *m})
 		}
 		return true
 	})
@@ -251,12 +285,19 @@ func (l *lookup) resolve(q *query) (Found, error) {
 		return Found{}, err
 	}
 	if len(q.frames) == 0 {
-		return q.answer(), nil
+		q.order()
+		return l.cut(q), nil
 	}
 	if err := l.video(q); err != nil {
 		return Found{}, err
 	}
-	return q.answerAll(), nil
+	q.orderAll()
+	return l.cut(q), nil
+}
+
+// full reports whether nothing more is taken of any part.
+func (q *query) full(parts int) bool {
+	return !slices.ContainsFunc(q.taken[:parts], func(n int) bool { return n < maxHits })
 }
 
 // fewHits are compared with faster than a map is asked.
@@ -291,6 +332,9 @@ func (l *lookup) video(q *query) error {
 		for i := range listed {
 			m := &listed[i]
 			s := found[m.Entry]
+			if s == nil && l.sieve.Of(m) < 0 {
+				continue
+			}
 			if s == nil {
 				s = &seen{meta: *m, last: -1}
 				found[m.Entry] = s
@@ -313,29 +357,39 @@ func (l *lookup) video(q *query) error {
 	return nil
 }
 
-// answer orders hits of which each is of another entry.
-func (q *query) answer() Found {
+// order puts hits of which each is of another entry in their order.
+func (q *query) order() {
 	byDistance := func(a, b Hit) int {
 		return cmp.Or(cmp.Compare(a.Distance, b.Distance), bytes.Compare(a.Entry.Entry[:], b.Entry.Entry[:]))
 	}
 	if !slices.IsSortedFunc(q.hits, byDistance) {
 		slices.SortFunc(q.hits, byDistance)
 	}
-	if len(q.hits) > maxHits {
-		return Found{q.hits[:maxHits], true}
-	}
-	return Found{q.hits, q.truncated}
 }
 
-// answerAll keeps the nearest hit of each entry.
-func (q *query) answerAll() Found {
+// orderAll keeps the nearest hit of each entry.
+func (q *query) orderAll() {
 	slices.SortStableFunc(q.hits, func(a, b Hit) int {
 		return cmp.Or(bytes.Compare(a.Entry.Entry[:], b.Entry.Entry[:]), cmp.Compare(a.Distance, b.Distance))
 	})
-	hits := slices.CompactFunc(q.hits, func(a, b Hit) bool { return a.Entry.Entry == b.Entry.Entry })
-	slices.SortStableFunc(hits, func(a, b Hit) int { return cmp.Compare(a.Distance, b.Distance) })
-	if len(hits) > maxHits {
-		return Found{hits[:maxHits], true}
+	q.hits = slices.CompactFunc(q.hits, func(a, b Hit) bool { return a.Entry.Entry == b.Entry.Entry })
+	slices.SortStableFunc(q.hits, func(a, b Hit) int { return cmp.Compare(a.Distance, b.Distance) })
+}
+
+// cut leaves of each part what an answer may hold.
+func (l *lookup) cut(q *query) Found {
+	if len(q.hits) <= maxHits {
+		return Found{q.hits, q.truncated}
 	}
-	return Found{hits, q.truncated}
+	var taken [maxParts]int
+	kept := q.hits[:0]
+	for i := range q.hits {
+		part := l.sieve.Of(&q.hits[i].Entry)
+		if taken[part]++; taken[part] <= maxHits {
+			kept = append(kept, q.hits[i])
+		} else {
+			q.truncated = true
+		}
+	}
+	return Found{kept, q.truncated}
 }

@@ -119,6 +119,49 @@ func TestLookupsWhileStatesChange(t *testing.T) {
 	wg.Wait()
 }
 
+// What a sieve leaves out is not found, of videos neither, and each of its parts is cut
+// off for itself.
+func TestASieveDecidesBeforeAnAnswerIsCut(t *testing.T) {
+	s := open(t, vfs.NewMem())
+	defer closeStore(t, s)
+	film := frames(1, 20)
+	for i := range byte(115) {
+		a := newAddition(1+i, append(film[:20:20], pdq(0x5a, int(i)%25))...)
+		change(t, s, uint64(1+i), a.list)
+	}
+	last := map[spec.Hash]bool{}
+	for i := range byte(115) {
+		if i%25 >= 23 {
+			last[spec.EntryID(newAddition(1+i).id, 0)] = true
+		}
+	}
+	for _, q := range [][]spec.Signal{film, {pdq(0x5a, 0)}, append(film[:20:20], pdq(0x5a, 0))} {
+		for _, x := range []struct {
+			far, near, most int // parts of the farthest and of all others; how many are found
+			truncated       bool
+		}{{0, 0, 100, true}, {1, 0, 100 + len(last), true}, {0, 1, 100 + len(last), true}, {0, -1, len(last), false}, {-1, 0, 100, true}, {-1, -1, 0, false}} {
+			part := func(m *spec.LiveMeta) int {
+				if last[m.Entry] {
+					return x.far
+				}
+				return x.near
+			}
+			found, err := s.LookupSieved([][]spec.Signal{q}, Sieve{Parts: 2, Of: part})
+			if err != nil || len(found[0].Hits) != x.most || found[0].Truncated != x.truncated {
+				t.Fatalf("%d signals, %+v: %d hits, truncated %v, %v", len(q), x, len(found[0].Hits), found[0].Truncated, err)
+			}
+			for i, h := range found[0].Hits {
+				if part(&h.Entry) < 0 || i > 0 && h.Distance < found[0].Hits[i-1].Distance {
+					t.Fatalf("%d signals, %+v: hit %d is %+v", len(q), x, i, h)
+				}
+			}
+		}
+	}
+	if _, err := s.LookupSieved(nil, Sieve{Parts: 3, Of: all.Of}); err == nil {
+		t.Fatal("a sieve with more parts than there are is taken")
+	}
+}
+
 func TestManyQueriesAreAnsweredAsEachAlone(t *testing.T) {
 	s := open(t, vfs.NewMem())
 	defer closeStore(t, s)

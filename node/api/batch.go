@@ -38,6 +38,7 @@ type batch struct {
 	s      *service
 	in     io.Reader
 	number int64 // of the last line
+	broken bool  // the body did not arrive whole
 }
 
 // VisitMatchBatchResponse implements wire.MatchBatchResponseObject.
@@ -50,12 +51,13 @@ func (b *batch) VisitMatchBatchResponse(w http.ResponseWriter) error {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.WriteHeader(http.StatusOK)
 	in := bufio.NewReaderSize(b.in, batchBuffer)
+	pace := newPace(b.ctx, c, 0)
+	defer pace.stop()
 	for more := true; more; {
 		if !wholeLine(in) && c.Flush() != nil { // the caller may wait for what it has sent
 			return nil // it is gone
 		}
-		now := time.Now()
-		_, _ = c.SetReadDeadline(now.Add(batchIdle)), c.SetWriteDeadline(now.Add(batchIdle))
+		pace.on(batchIdle, batchIdle)
 		var lines []batchLine
 		lines, more = b.gather(in)
 		if b.answer(w, lines) != nil {
@@ -63,6 +65,9 @@ func (b *batch) VisitMatchBatchResponse(w http.ResponseWriter) error {
 		}
 	}
 	_ = c.Flush() // its failure leaves nobody to tell
+	if b.broken { // so that nobody takes these answers for all
+		panic(http.ErrAbortHandler)
+	}
 	return nil
 }
 
@@ -89,6 +94,7 @@ func (b *batch) gather(in *bufio.Reader) (lines []batchLine, more bool) {
 			lines = append(lines, readBatchLine(text, b.number))
 		}
 		if err != nil && !long {
+			b.broken = !errors.Is(err, io.EOF)
 			return lines, false
 		}
 		signals++

@@ -28,6 +28,7 @@ type fake struct {
 	last   any
 	err    error
 	boom   bool
+	began  chan struct{} // unless nil, closed when a file is read
 	checks []Check
 	// incomplete says of every answer that a consortium is missing from it.
 	incomplete bool
@@ -101,6 +102,9 @@ func (f *fake) MatchRows(_ context.Context, in io.Reader, out io.Writer, about f
 
 // MatchFile knows pictures by their first byte alone.
 func (f *fake) MatchFile(ctx context.Context, r io.Reader, name string) (MatchAnswer, error) {
+	if f.began != nil {
+		close(f.began)
+	}
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return MatchAnswer{}, fmt.Errorf("reading the file: %w", err)

@@ -84,6 +84,9 @@ func (r *recorder) recovered(req *http.Request, v any) {
 	if v == nil {
 		return
 	}
+	if v == http.ErrAbortHandler { // on purpose
+		panic(v)
+	}
 	loggerOf(req.Context()).Error("a handler panicked", "route", req.Pattern, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	if r.status == 0 {
 		fail(r, req, spec.Errorf(spec.CodeInternal, "a handler panicked"))
@@ -126,6 +129,9 @@ func handler(cfg Config, s *service, notYet func() error) http.Handler {
 		if err := bound(w, r, route, cfg.MaxFileBytes); err != nil {
 			fail(w, r, err)
 			return
+		}
+		if b, ok := r.Body.(*steadyBody); ok {
+			defer b.pace.stop()
 		}
 		if pattern == "POST /v1/match" && s.matchPlain(w, r) {
 			return
@@ -197,7 +203,7 @@ func bound(w http.ResponseWriter, r *http.Request, route route, maxFile int64) e
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	if route.maxBody == fileBody && (r.ContentLength < 0 || r.ContentLength > smallBody) {
-		r.Body = &steadyBody{r.Body, http.NewResponseController(w)}
+		r.Body = &steadyBody{r.Body, newPace(r.Context(), http.NewResponseController(w), 0)}
 	}
 	return nil
 }
@@ -206,12 +212,10 @@ func bound(w http.ResponseWriter, r *http.Request, route route, maxFile int64) e
 // bytes keep coming.
 type steadyBody struct {
 	io.ReadCloser
-	conn *http.ResponseController
+	pace *pace
 }
 
 func (b *steadyBody) Read(p []byte) (int, error) {
-	now := time.Now()
-	_ = b.conn.SetReadDeadline(now.Add(readTimeout)) // without deadlines the server's own hold
-	_ = b.conn.SetWriteDeadline(now.Add(writeTimeout))
+	b.pace.on(readTimeout, writeTimeout)
 	return b.ReadCloser.Read(p)
 }

@@ -25,12 +25,15 @@ const (
 	flushRows = 16 << 10
 )
 
+// rowsTime is how long a body of rows may take in all.
+const rowsTime = 10 * time.Minute
+
 // A rowsReader is a body of rows. Every block that comes buys more time for the
 // next.
 type rowsReader struct {
 	io.ReadCloser
-	conn  *http.ResponseController
-	known bool // whole rows, as its length says: answers can be sent before its end
+	pace  *pace // once it is read
+	known bool  // whole rows, as its length says: answers can be sent before its end
 }
 
 // boundRows refuses bodies whose length says that they are wrong and limits others.
@@ -41,15 +44,14 @@ func boundRows(w http.ResponseWriter, r *http.Request) error {
 	if r.ContentLength > 0 && r.ContentLength%rowBytes != 0 {
 		return spec.Errorf(spec.CodeMalformed, "the body has %d bytes, which is no multiple of %d", r.ContentLength, rowBytes)
 	}
-	r.Body = &rowsReader{http.MaxBytesReader(w, r.Body, rowBytes*MaxRows), http.NewResponseController(w), r.ContentLength >= 0}
+	r.Body = &rowsReader{http.MaxBytesReader(w, r.Body, rowBytes*MaxRows), nil, r.ContentLength >= 0}
 	return nil
 }
 
 func (b *rowsReader) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if len(p) > n && err == nil { // it waits for the caller
-		now := time.Now()
-		_, _ = b.conn.SetReadDeadline(now.Add(readTimeout)), b.conn.SetWriteDeadline(now.Add(writeTimeout))
+		b.pace.on(readTimeout, writeTimeout)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) { // not the end: the caller left
 		err = spec.Errorf(spec.CodeMalformed, "the body did not arrive")
@@ -71,7 +73,12 @@ type rowsAnswer struct {
 // VisitMatchRowsResponse implements wire.MatchRowsResponseObject.
 func (a *rowsAnswer) VisitMatchRowsResponse(w http.ResponseWriter) error {
 	out := &rowsWriter{w: w, conn: http.NewResponseController(w)}
-	if body, ok := a.in.(*rowsReader); ok && body.known {
+	body, ok := a.in.(*rowsReader)
+	if ok {
+		body.pace = newPace(a.ctx, out.conn, rowsTime)
+		defer body.pace.stop()
+	}
+	if ok && body.known {
 		out.most = flushRows
 		if err := out.conn.EnableFullDuplex(); err != nil {
 			return spec.Errorf(spec.CodeInternal, "answering while reading: %w", err)

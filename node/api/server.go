@@ -55,6 +55,8 @@ type Server struct {
 	mounted sync.Map // consortium's name → http.Handler
 	done    sync.WaitGroup
 	closed  sync.Once
+	ending  context.Context // done when closing begins
+	end     context.CancelFunc
 }
 
 // Open opens the doors. Nothing is served when it fails. Without a Backend, health
@@ -68,6 +70,7 @@ func Open(cfg Config) (*Server, error) {
 		cfg.MaxFileBytes = defaultMaxFile
 	}
 	s := &Server{cfg: cfg}
+	s.ending, s.end = context.WithCancel(context.Background())
 	var socket, tcp net.Listener
 	var err error
 	if cfg.TCP != "" {
@@ -126,8 +129,11 @@ func (s *Server) serve(l net.Listener, d door, h http.Handler) {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ConnContext:       withCaller(d, s.cfg.Logger),
-		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), endingKey{}, s.ending)
+		},
+		ConnContext: withCaller(d, s.cfg.Logger),
+		ErrorLog:    slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	s.servers = append(s.servers, srv)
 	s.done.Go(func() {
@@ -137,7 +143,8 @@ func (s *Server) serve(l net.Listener, d door, h http.Handler) {
 	})
 }
 
-// Close lets the requests at hand finish until ctx ends, then breaks them off.
+// Close lets the requests at hand finish until ctx ends, then breaks them off; sooner
+// those whose bodies do not end.
 func (s *Server) Close(ctx context.Context) (err error) {
 	s.closed.Do(func() { err = s.close(ctx) })
 	return err
@@ -145,6 +152,7 @@ func (s *Server) Close(ctx context.Context) (err error) {
 
 func (s *Server) close(ctx context.Context) error {
 	var errs []error
+	s.end()
 	for _, srv := range s.servers {
 		if err := srv.Shutdown(ctx); err != nil {
 			errs = append(errs, srv.Close())

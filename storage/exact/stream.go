@@ -24,19 +24,22 @@ type streamBuffer struct {
 var streamBuffers = sync.Pool{New: func() any { return new(streamBuffer) }}
 
 // Stream reads keys of 32 bytes from src until it ends and writes one byte to dst
-// for each, in their order: 1 for a listed key, 0 for another. Answers are written
-// while keys still come, in pieces of at most streamRows; the memory it takes does
-// not depend on how many come, and the caller bounds that. It returns how many keys
-// were answered. The error is ErrTornRow when src ends within a key, and otherwise
-// what reading or writing gave; the whole keys before it were answered.
-func (t *Table) Stream(dst io.Writer, src io.Reader) (answered int64, err error) {
+// for each, in their order, as answer gives them for keys that lie one after the
+// other, which it may overwrite. Answers are written while keys still come, in pieces
+// of at most streamRows; the memory it takes does not depend on how many come, and the
+// caller bounds that. It returns how many keys were answered. The error is ErrTornRow
+// when src ends within a key, and otherwise what reading, answering or writing gave;
+// the whole keys before it were answered.
+func Stream(dst io.Writer, src io.Reader, answer func(rows, out []byte) error) (answered int64, err error) {
 	b := streamBuffers.Get().(*streamBuffer)
 	defer streamBuffers.Put(b)
 	for {
 		n, err := io.ReadFull(src, b.rows[:])
 		out := b.out[:n/32]
-		t.HasRows(b.rows[:32*len(out)], out)
 		if len(out) > 0 {
+			if err := answer(b.rows[:32*len(out)], out); err != nil {
+				return answered, err
+			}
 			if _, err := dst.Write(out); err != nil {
 				return answered, fmt.Errorf("writing answers: %w", err)
 			}

@@ -29,19 +29,30 @@ func TestStreamAnswersRowByRow(t *testing.T) {
 		}
 		for name, src := range map[string]io.Reader{"whole": bytes.NewReader(rows), "in halves": iotest.HalfReader(bytes.NewReader(rows))} {
 			var out bytes.Buffer
-			answered, err := table.Stream(&out, src)
+			answered, err := Stream(&out, src, has(table))
 			if err != nil || answered != int64(n) || !bytes.Equal(out.Bytes(), want) {
 				t.Fatalf("%d rows %s: %d answered, %v", n, name, answered, err)
 			}
 		}
 		var out bytes.Buffer
-		if _, err := table.Stream(&out, bytes.NewReader(append(rows, 1, 2, 3))); !errors.Is(err, ErrTornRow) || !bytes.Equal(out.Bytes(), want) {
+		if _, err := Stream(&out, bytes.NewReader(append(rows, 1, 2, 3)), has(table)); !errors.Is(err, ErrTornRow) || !bytes.Equal(out.Bytes(), want) {
 			t.Fatalf("%d rows and a torn one: %v after %d answers", n, err, out.Len())
 		}
 	}
 	broken := errors.New("broken")
-	if _, err := table.Stream(io.Discard, iotest.ErrReader(broken)); !errors.Is(err, broken) {
+	if _, err := Stream(io.Discard, iotest.ErrReader(broken), has(table)); !errors.Is(err, broken) {
 		t.Fatalf("a broken stream gives %v", err)
+	}
+	refuse := func(_, _ []byte) error { return broken }
+	if n, err := Stream(io.Discard, bytes.NewReader(make([]byte, 64)), refuse); !errors.Is(err, broken) || n != 0 {
+		t.Fatalf("a refusal to answer gives %v", err)
+	}
+}
+
+func has(table *Table) func(rows, out []byte) error {
+	return func(rows, out []byte) error {
+		table.HasRows(rows, out)
+		return nil
 	}
 }
 
@@ -54,7 +65,7 @@ func FuzzStream(f *testing.F) {
 	f.Add(append(make([]byte, 32), listed[:7]...))
 	f.Fuzz(func(t *testing.T, rows []byte) {
 		var out bytes.Buffer
-		answered, err := table.Stream(&out, bytes.NewReader(rows))
+		answered, err := Stream(&out, bytes.NewReader(rows), has(table))
 		want := len(rows) / 32
 		if answered != int64(want) || out.Len() != want || (err != nil) != (len(rows)%32 != 0) {
 			t.Fatalf("%d bytes: %d answered, %d written, %v", len(rows), answered, out.Len(), err)

@@ -29,11 +29,14 @@ func (t *Table) hasGroup(fs []fingerprint, out []byte) {
 	n := 0
 	size := t.size.Load()
 	for i := range fs {
-		found, link := t.buckets.bucket(place(fs[i].lo, size)).look(fs[i])
+		b := t.buckets.bucket(place(fs[i].lo, size))
+		found, further := b.look(fs[i])
 		out[i] = byte(bit(found))
-		fetch.Line(unsafe.Pointer(t.spill.bucket(link))) // link 0 is a line that is always near
-		later[n] = uint8(i)
-		n += bit(!found) & bit(link != 0)
+		if further && !found {
+			fetch.Line(unsafe.Pointer(t.spill.bucket(b.link())))
+			later[n] = uint8(i)
+			n++
+		}
 	}
 	if t.size.Load() != size { // some may have moved meanwhile
 		n = copy(later[:], everyPlace[:len(fs)])

@@ -56,10 +56,26 @@ func (t *Table) Memory() int {
 	return int(t.size.Load()+t.spilled) * bucketBytes
 }
 
+// What lookWide says of a key.
+const (
+	lookAbsent = iota
+	lookFound
+	lookFurther // has tells
+)
+
 // Has reports whether key is listed.
 func (t *Table) Has(key *[32]byte) bool {
-	f := t.secret.fingerprint(key)
-	has := t.has(f)
+	if wide {
+		if said := lookWide(t, key); said != lookFurther {
+			return said == lookFound
+		}
+	}
+	return t.hasKey(key)
+}
+
+// hasKey is Has in Go.
+func (t *Table) hasKey(key *[32]byte) bool {
+	has := t.has(t.secret.fingerprint(key))
 	runtime.KeepAlive(t)
 	return has
 }
@@ -70,8 +86,8 @@ func (t *Table) Has(key *[32]byte) bool {
 // it began with has looked in the right place.
 func (t *Table) has(f fingerprint) bool {
 	size := t.size.Load()
-	found, link := t.buckets.bucket(place(f.lo, size)).look(f)
-	if found || link == 0 && t.size.Load() == size {
+	found, further := t.buckets.bucket(place(f.lo, size)).look(f)
+	if found || !further && t.size.Load() == size {
 		return found
 	}
 	return t.hasAfter(f)
@@ -94,11 +110,12 @@ func (t *Table) hasAfter(f fingerprint) bool {
 // in looks for f in a bucket and what it spilled.
 func (t *Table) in(f fingerprint, at uint64) bool {
 	for b := t.buckets.bucket(at); b != nil; {
-		found, link := b.look(f)
+		found, further := b.look(f)
 		if found {
 			return true
 		}
-		if link == 0 {
+		link := b.link()
+		if !further || link == 0 {
 			return false
 		}
 		b = t.spill.bucket(link)

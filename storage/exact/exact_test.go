@@ -17,7 +17,25 @@ func key(i int) (k [32]byte) {
 	return sha256.Sum256(binary.LittleEndian.AppendUint64(nil, uint64(i)))
 }
 
-func TestTableIsASet(t *testing.T) {
+// eachKernel runs a test with every way of looking into a bucket that there is here.
+func eachKernel(t *testing.T, test func(t *testing.T)) {
+	best := wide
+	defer func() { wide = best }()
+	t.Run("go", func(t *testing.T) {
+		wide = false
+		test(t)
+	})
+	if best {
+		t.Run("avx2", func(t *testing.T) {
+			wide = true
+			test(t)
+		})
+	}
+}
+
+func TestTableIsASet(t *testing.T) { eachKernel(t, testTableIsASet) }
+
+func testTableIsASet(t *testing.T) {
 	for name, hint := range map[string]int{"grown": 0, "with room": 100_000} {
 		t.Run(name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(1, 2))
@@ -83,7 +101,9 @@ func TestAddBatchAndRowsOfAnyLength(t *testing.T) {
 
 // Keys that differ in one bit only, wherever it is, are different keys; so are
 // keys that are not spread like a SHA-256.
-func TestKeysThatAreAlikeAreNotMixedUp(t *testing.T) {
+func TestKeysThatAreAlikeAreNotMixedUp(t *testing.T) { eachKernel(t, testKeysThatAreAlike) }
+
+func testKeysThatAreAlike(t *testing.T) {
 	table := New(0)
 	base := key(1)
 	table.Add(&base)
@@ -155,7 +175,9 @@ func TestBucketsThatAreFullToTheLastSlot(t *testing.T) {
 	}
 }
 
-func TestKeysThatStayAreFoundWhileOthersComeAndGo(t *testing.T) {
+func TestKeysThatStayAreFoundWhileOthersComeAndGo(t *testing.T) { eachKernel(t, testKeysThatStay) }
+
+func testKeysThatStay(t *testing.T) {
 	table := New(0)
 	steady, churn := fewer(2000), fewer(40_000)
 	for i := range steady {

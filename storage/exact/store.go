@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	firstBuckets = 1 << firstBits // at least 256: see bucket
-	firstBits    = 9
+	firstBuckets = 1 << firstBits // at least 1 + metaBits: see bucket
+	firstBits    = 12
 	mostParts    = 36
 	hugeBuckets  = 1 << 15 // 2 MiB
 )

@@ -21,11 +21,8 @@ var ErrFull = errors.New("the exact table is out of memory")
 // hashing; Litwin, VLDB 1980).
 func place(lo, size uint64) uint64 {
 	mask := uint64(1)<<(bits.Len64(size)&63) - 1
-	at, before := lo&mask, lo&(mask>>1)
-	if at >= size { // without a jump, which would be a guess
-		at = before
-	}
-	return at
+	_, below := bits.Sub64(lo&mask, size, 0)
+	return lo & (mask>>1 | mask&-below) // without a jump, which would be a guess
 }
 
 // Add lists key and reports whether it was not listed before. It panics with
@@ -68,6 +65,7 @@ func (t *Table) Remove(key *[32]byte) (removed bool) {
 		}
 		return !removed
 	})
+	t.sift(t.buckets.bucket(at), at)
 	if removed {
 		t.count.Add(-1)
 	}
@@ -93,7 +91,7 @@ func (t *Table) add(f fingerprint) (added bool) {
 func (t *Table) chain(at uint64, yield func(b *bucket) bool) (last *bucket) {
 	for b := t.buckets.bucket(at); b != nil; {
 		last = b
-		_, link := b.look(fingerprint{})
+		link := b.link()
 		if !yield(b) || link == 0 {
 			break
 		}
@@ -104,7 +102,7 @@ func (t *Table) chain(at uint64, yield func(b *bucket) bool) (last *bucket) {
 
 // put puts f into the first free slot of bucket at or of what it spilled.
 func (t *Table) put(f fingerprint, at uint64) error {
-	done := false
+	done, behind := false, false
 	last := t.chain(at, func(b *bucket) bool {
 		for i := range slots {
 			if _, taken := b.slot(i, at); !taken {
@@ -113,18 +111,36 @@ func (t *Table) put(f fingerprint, at uint64) error {
 				return false
 			}
 		}
+		behind = true
 		return true
 	})
-	if done {
-		return nil
+	if !done {
+		link, err := t.newSpill()
+		if err != nil {
+			return err
+		}
+		t.spill.bucket(link).set(0, f)
+		last.setLink(link)
 	}
-	link, err := t.newSpill()
-	if err != nil {
-		return err
+	if behind {
+		t.sift(t.buckets.bucket(at), at)
 	}
-	t.spill.bucket(link).set(0, f)
-	last.setLink(link)
 	return nil
+}
+
+// sift makes the sieves of b and of what it spilled say what stands behind each. What
+// is there all the time always passes. It returns what stands in b and behind.
+func (t *Table) sift(b *bucket, at uint64) (all sieve) {
+	if link := b.link(); link != 0 {
+		all = t.sift(t.spill.bucket(link), at)
+		b.setSieve(all)
+	}
+	for i := range slots {
+		if f, taken := b.slot(i, at); taken {
+			all |= f.sieve()
+		}
+	}
+	return all
 }
 
 func (t *Table) newSpill() (link uint64, err error) {
@@ -170,6 +186,7 @@ func (t *Table) split() {
 		}
 		return true
 	})
+	t.sift(t.buckets.bucket(from), from)
 }
 
 // empty clears a bucket that no reader reaches.
@@ -178,6 +195,7 @@ func (t *Table) empty(at uint64) {
 		for i := range slots {
 			b.unset(i)
 		}
+		b.setSieve(0)
 		return true
 	})
 }

@@ -90,11 +90,3 @@ func (b *bucket) setSieve(s sieve) {
 		}
 	}
 }
-
-// sieve returns what setSieve was told.
-func (b *bucket) sieve() (s sieve) {
-	for i := range slots {
-		s |= sieve(b[2*i]&sieveBits>>sieveShift) << (4 * i)
-	}
-	return s
-}

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/node/receipt"
@@ -83,7 +82,7 @@ func (n *Node) openCosigner(context.Context) error {
 	n.onStop(n.handOffs.stop)
 	n.cosigner = cosign.New(cosign.Config{
 		Chain: n.chain, Org: n.id.Organisation.ID, Keys: n.cosigned, Log: n.store, Refused: n.mayNotCosign,
-		Final: n.final, Now: n.cfg.Now, Logger: n.log, Leader: n.leader, Send: n.sendCosign, Alarm: n.raiseAlarm,
+		Final: n.final, Now: n.cfg.Now, Logger: n.log, Leader: n.leader, Send: n.sendCosign, Alarm: n.forkFound, Twice: n.lied,
 		Learn: n.learnPanels, HandOff: n.handedOver, Recovery: n.recoveryProof, Behind: n.behind, Asked: n.asked.Load, Wanted: n.timeWanted, Covered: n.replica.imported.Load,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -124,7 +123,7 @@ func (n *Node) serveLog(_ context.Context, _ p2p.PeerID, _ string, req []byte) (
 }
 
 func (n *Node) files() *cosign.Files {
-	return &cosign.Files{Log: n.store, Final: n.final, Chain: n.chain, Witnessed: n.book.Cosigned}
+	return &cosign.Files{Log: n.store, Final: n.final, Chain: n.chain, Witnessed: n.book.Cosigned, Evidence: n.evidence}
 }
 
 // LogHandler serves the files of the final log over HTTP, for auditors: mount it
@@ -133,51 +132,6 @@ func (n *Node) LogHandler() http.Handler { return n.files().Handler() }
 
 // Final returns the newest final checkpoint that this node knows.
 func (n *Node) Final() cosign.Final { return n.final.Newest() }
-
-// evidence is where proofs of forks are kept.
-func (n *Node) evidence() *cosign.Archive {
-	return &cosign.Archive{Dir: filepath.Join(n.cfg.Dir, "evidence"), Chain: n.chain}
-}
-
-// raiseAlarm keeps the proof of a fork and tells every member.
-func (n *Node) raiseAlarm(e *cosign.Evidence) {
-	b, fresh, err := n.evidence().Keep(e)
-	if err != nil {
-		n.log.Error("keeping the proof of a fork", "error", err)
-		return
-	}
-	if !fresh {
-		return
-	}
-	n.log.Error("ALARM: organisations cosigned two histories", "accused", b.Accused, "size", b.Size, "evidence", b.Path)
-	for _, peer := range n.directory.members() {
-		if peer == n.host.ID() {
-			continue
-		}
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-			defer cancel()
-			if _, err := n.host.Call(ctx, peer, cosign.AlarmProtocol, b.Bytes, 16); err != nil {
-				n.log.Warn("telling a member of a fork", "peer", string(peer), "error", err)
-			}
-		}()
-	}
-}
-
-// serveAlarm answers cosign.AlarmProtocol. Whoever is enrolled may call: only what
-// proves itself is kept and passed on.
-func (n *Node) serveAlarm(_ context.Context, _ p2p.PeerID, _ string, req []byte) ([]byte, error) {
-	e, err := cosign.ParseEvidence(req)
-	if err != nil {
-		return nil, err
-	}
-	if _, _, err := e.Verify(n.chain); err != nil {
-		return nil, err
-	}
-	n.raiseAlarm(e)
-	n.heed(e)
-	return nil, nil
-}
 
 // MayCosign says why this member does not cosign, or nil.
 func (n *Node) MayCosign() error {

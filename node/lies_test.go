@@ -21,15 +21,12 @@ import (
 	"github.com/tocsin-db/tocsin/spec/tlog"
 )
 
-// evidenceOf reads the proofs of forks that a node keeps, as whoever is handed them
-// would: with the genesis document alone.
+// evidenceOf reads what a node keeps of forks and equivocations, as whoever is handed
+// it would: with the genesis document alone.
 func evidenceOf(t *testing.T, p *trial.Participant) (accused []string, sizes []uint64) {
 	t.Helper()
-	g, err := identity.LoadGenesis(p.Dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	chain, err := tlog.NewChain(g.Genesis)
+	g := genesisOf(t, p)
+	chain, err := tlog.NewChain(g)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,15 +39,11 @@ func evidenceOf(t *testing.T, p *trial.Participant) (accused []string, sizes []u
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, err := cosign.ParseEvidence(b)
-		if err != nil {
-			return nil, nil // it is being written
-		}
-		who, size, err := e.Verify(chain)
+		e, err := cosign.Judge(b, g, chain)
 		if err != nil {
 			t.Fatalf("%s keeps what proves nothing: %v", p.ID, err)
 		}
-		accused, sizes = append(accused, who...), append(sizes, size)
+		accused, sizes = append(accused, e.Accused...), append(sizes, e.Size)
 	}
 	return accused, sizes
 }

@@ -105,8 +105,11 @@ type Node struct {
 	hasher       *media.Hasher
 	server       *api.Server
 	loading      loading
-	book         *witness.Book    // cosignatures on what is final that came afterwards
-	witness      *witness.Witness // for other logs, or nil
+	evidence     *cosign.Archive           // against whoever cosigned what is not the log
+	watch        *cosign.Watch             // finds that out of who cosigns afterwards
+	lies         chan *cosign.Equivocation // that it found, to be proved
+	book         *witness.Book             // cosignatures on what is final that came afterwards
+	witness      *witness.Witness          // for other logs, or nil
 	invites      *invitations
 	known        *addressBook                     // where sequencers are reached, as they and others say
 	mayNotCosign error                            // why cosigned is nil on a member
@@ -162,6 +165,7 @@ func (n *Node) open(ctx context.Context) error {
 		{"opening the store", n.openStore},
 		{"opening the sightings", n.openSightings},
 		{"opening what is final", n.openFinal},
+		{"watching for other histories", n.openEvidence},
 		{"choosing a part", n.choosePart},
 		{"starting the network", n.openHost},
 		{"joining consensus", n.openConsensus},

@@ -35,6 +35,7 @@ func (p *program) logCommand() *cli.Command {
 				Description: "The log key's signature comes first, then the sequencers that make it final, then the\nmembers and outside witnesses that cosigned it afterwards.",
 				Action:      p.logCheckpoint,
 			},
+			p.logEvidenceCommand(),
 			{
 				Name: "verify", Usage: "repeat the history: every signature, tally, decision and root",
 				Description: "Names the first leaf that is wrong, and what is wrong with it.",
@@ -83,10 +84,14 @@ func (p *program) export(c *cli.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	get := func(ctx context.Context, path string) ([]byte, error) {
+	return audit.Export(c.Context, g, logFiles(client), w, nil)
+}
+
+// logFiles fetches the files of a node's log.
+func logFiles(client *wire.ClientWithResponses) func(ctx context.Context, path string) ([]byte, error) {
+	return func(ctx context.Context, path string) ([]byte, error) {
 		return rawClient(ctx, client, http.MethodGet, "/log/"+path, nil, tlog.MaxBundle)
 	}
-	return audit.Export(c.Context, g, get, w, nil)
 }
 
 func (p *program) logVerify(c *cli.Context) error {

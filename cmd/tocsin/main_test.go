@@ -38,6 +38,8 @@ const patience = 30 * time.Second
 //	json PATH WANT          the value in the JSON on stdout; "len" ends a path in a list,
 //	                        WANT "-" is absence
 //	keep NAME [PATH]        put stdout, or a value in it, in the environment
+//	lie DIR FOLDER          cosign two histories with the key in a data directory, and put the
+//	                        proof into a folder
 func TestScripts(t *testing.T) {
 	testscript.Run(t, params("testdata/script", setup))
 }
@@ -59,6 +61,7 @@ func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"json":   cmdJSON,
 			"keep":   cmdKeep,
 			"flip":   cmdFlip,
+			"lie":    cmdLie,
 		},
 	}
 }

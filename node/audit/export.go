@@ -16,15 +16,8 @@ import (
 // get returns the file at a path. The leaves are checked against the checkpoint
 // before the dump is closed.
 func Export(ctx context.Context, g *spec.Genesis, get func(ctx context.Context, path string) ([]byte, error), w io.Writer, progress func(done, of uint64)) error {
-	chain, err := tlog.NewChain(g)
+	chain, note, err := panels(ctx, g, get)
 	if err != nil {
-		return err
-	}
-	note, err := get(ctx, "checkpoint")
-	if err != nil {
-		return err
-	}
-	if err := handOffs(ctx, chain, get, note); err != nil {
 		return err
 	}
 	final, err := chain.OpenFinal(note)
@@ -70,6 +63,56 @@ func Export(ctx context.Context, g *spec.Genesis, get func(ctx context.Context, 
 		return spec.Errorf(spec.CodeProof, "the leaves that were served are not those of the final checkpoint")
 	}
 	return dump.Close()
+}
+
+// Panels fetches who made a log that is served final, from the founding panel on.
+func Panels(ctx context.Context, g *spec.Genesis, get func(ctx context.Context, path string) ([]byte, error)) (*tlog.Chain, error) {
+	chain, _, err := panels(ctx, g, get)
+	return chain, err
+}
+
+func panels(ctx context.Context, g *spec.Genesis, get func(ctx context.Context, path string) ([]byte, error)) (*tlog.Chain, []byte, error) {
+	chain, err := tlog.NewChain(g)
+	if err != nil {
+		return nil, nil, err
+	}
+	note, err := get(ctx, "checkpoint")
+	if err != nil {
+		return nil, nil, err
+	}
+	return chain, note, handOffs(ctx, chain, get, note)
+}
+
+// PanelsOf reads the same from the beginning of a dump, which must be of this
+// consortium.
+func PanelsOf(r io.Reader, g *spec.Genesis) (*tlog.Chain, error) {
+	d, err := newReader(r)
+	if err != nil {
+		return nil, err
+	}
+	b, err := d.expect(partGenesis)
+	if err != nil {
+		return nil, err
+	}
+	of, err := spec.ParseGenesis(b)
+	if err != nil {
+		return nil, err
+	}
+	if of.Origin() != g.Origin() {
+		return nil, spec.Errorf(spec.CodeGenesis, "the dump is of another consortium")
+	}
+	chain, err := tlog.NewChain(g)
+	for err == nil {
+		kind, data, bad := d.next()
+		if bad != nil || kind != partHandOff {
+			return chain, bad
+		}
+		var l *tlog.Link
+		if l, err = tlog.ParseLink(data); err == nil {
+			err = chain.Add(l)
+		}
+	}
+	return nil, err
 }
 
 // handOffs fetches how the panels took over, until the last that the server knows.

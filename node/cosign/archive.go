@@ -10,58 +10,164 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 
 	"github.com/tocsin-db/tocsin/node/durable"
+	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/spec/tlog"
 )
 
 // AlarmProtocol is where evidence travels.
 const AlarmProtocol = "/tocsin/alarm/1"
 
-// maxArchive bounds how many pieces of evidence are kept: who is accused does not
-// change by more.
-const maxArchive = 100
+// MaxProof bounds evidence of any kind in bytes.
+const MaxProof = MaxEquivocation
 
-// An Archive keeps evidence as files.
-type Archive struct {
-	Dir   string
-	Chain *tlog.Chain
-}
+// maxAgainst bounds how many pieces of evidence are kept against one organisation:
+// that it is accused does not change by more, and none crowds out what is kept
+// against another.
+const maxAgainst = 10
 
-// Kept is one piece of evidence that was verified and kept.
-type Kept struct {
+// A Proved is what a piece of evidence shows.
+type Proved struct {
 	Bytes   []byte
-	Path    string
+	Kind    string // Fork or Equivocating
 	Accused []string
-	Size    uint64
+	Size    uint64    // of the log, at which they cosigned something else
+	Other   *Evidence // of a fork; nil for an equivocation
 }
 
-// Keep verifies evidence and keeps it durably. fresh is false when it was there.
-func (a *Archive) Keep(e *Evidence) (k Kept, fresh bool, err error) {
-	if k.Accused, k.Size, err = e.Verify(a.Chain); err != nil {
-		return k, false, err
+// Kinds of evidence.
+const (
+	Fork         = "fork"         // Evidence
+	Equivocating = "equivocation" // Equivocation
+)
+
+// ID names evidence by what it is: the first half of the SHA-256 of its bytes, in
+// hexadecimal digits.
+func (p *Proved) ID() string {
+	sum := sha256.Sum256(p.Bytes)
+	return hex.EncodeToString(sum[:8])
+}
+
+// Judge reads and verifies evidence of either kind: of a fork with the panels that
+// chain knows, of an equivocation with the genesis document alone.
+func Judge(data []byte, g *spec.Genesis, chain *tlog.Chain) (*Proved, error) {
+	p := &Proved{Bytes: data}
+	if len(data) > 0 && data[0] == arrayOf11 {
+		e, err := ParseEquivocation(data)
+		if err != nil {
+			return nil, err
+		}
+		p.Kind, p.Accused, p.Size = Equivocating, []string{e.Org}, e.Size
+		return p, e.Verify(g)
 	}
-	if k.Bytes, err = e.Encode(); err != nil {
-		return k, false, err
-	}
-	sum := sha256.Sum256(k.Bytes)
-	k.Path = filepath.Join(a.Dir, hex.EncodeToString(sum[:8])+".cbor")
-	if err := os.MkdirAll(a.Dir, 0o700); err != nil {
-		return k, false, err
-	}
-	if files, err := os.ReadDir(a.Dir); err != nil || len(files) >= maxArchive {
-		return k, false, err
-	}
-	f, err := os.OpenFile(k.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return k, false, nil
-	}
+	e, err := ParseEvidence(data)
 	if err != nil {
-		return k, false, err
+		return nil, err
 	}
-	_, err = f.Write(k.Bytes)
-	if err = errors.Join(err, f.Sync(), f.Close(), durable.SyncDir(a.Dir)); err != nil {
-		return k, false, fmt.Errorf("keeping evidence: %w", err)
+	p.Kind, p.Other = Fork, e
+	p.Accused, p.Size, err = e.Verify(chain)
+	return p, err
+}
+
+// arrayOf11 begins an Equivocation; an Evidence is an array of four.
+const arrayOf11 = 0x8b
+
+// An Archive keeps evidence as files. Any number of goroutines may use it.
+type Archive struct {
+	Dir     string
+	Genesis *spec.Genesis
+	Chain   *tlog.Chain
+
+	mu      sync.Mutex
+	against map[string]int // pieces that are kept, by who is accused; nil until they were counted
+}
+
+const suffix = ".cbor"
+
+// Keep verifies evidence and keeps it durably. fresh is false when it was there, or
+// enough against those whom it accuses.
+func (a *Archive) Keep(data []byte) (p *Proved, fresh bool, err error) {
+	if p, err = Judge(data, a.Genesis, a.Chain); err != nil {
+		return nil, false, err
 	}
-	return k, true, nil
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := os.MkdirAll(a.Dir, 0o700); err != nil {
+		return p, false, err
+	}
+	if _, err := os.Stat(a.Path(p)); err == nil {
+		return p, false, nil
+	}
+	if enough, err := a.enough(p.Accused); err != nil || enough {
+		return p, false, err
+	}
+	if err := durable.Replace(a.Path(p), data, 0o600); err != nil {
+		return p, false, fmt.Errorf("keeping evidence: %w", err)
+	}
+	a.count(p)
+	return p, true, nil
+}
+
+// Path is where evidence is kept.
+func (a *Archive) Path(p *Proved) string { return filepath.Join(a.Dir, p.ID()+suffix) }
+
+// enough reports whether there is enough evidence against each of them. Caller holds
+// mu.
+func (a *Archive) enough(accused []string) (bool, error) {
+	if a.against == nil {
+		kept, err := a.List()
+		if err != nil {
+			return false, err
+		}
+		a.against = map[string]int{}
+		for _, p := range kept {
+			a.count(p)
+		}
+	}
+	return !slices.ContainsFunc(accused, func(org string) bool { return a.against[org] < maxAgainst }), nil
+}
+
+func (a *Archive) count(p *Proved) {
+	for _, org := range p.Accused {
+		a.against[org]++
+	}
+}
+
+// List returns what is kept and holds, by id.
+func (a *Archive) List() (out []*Proved, err error) {
+	files, err := os.ReadDir(a.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, f := range files {
+		id, ok := strings.CutSuffix(f.Name(), suffix)
+		if !ok {
+			continue
+		}
+		if p, err := a.Get(id); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out, err
+}
+
+// Get returns what is kept under an id, or NOT_FOUND.
+func (a *Archive) Get(id string) (*Proved, error) {
+	missing := spec.Errorf(spec.CodeNotFound, "no such evidence is kept here")
+	if b, err := hex.DecodeString(id); err != nil || len(b) != 8 {
+		return nil, missing
+	}
+	data, err := os.ReadFile(filepath.Join(a.Dir, id+suffix))
+	if err != nil {
+		return nil, missing
+	}
+	p, err := Judge(data, a.Genesis, a.Chain)
+	if err == nil && p.ID() != id {
+		err = missing
+	}
+	return p, err
 }

@@ -59,6 +59,9 @@ type Config struct {
 	Send func(ctx context.Context, org string, req []byte) ([]byte, error)
 	// Alarm is told of a proven fork; or nil. It must not block.
 	Alarm func(*Evidence)
+	// Twice is told of a sequencer that cosigned two roots of a size which the log does
+	// not have; or nil. Its Org, Key, Size and Statements are set. It must not block.
+	Twice func(*Equivocation)
 }
 
 // A Key cosigns for this node's organisation, and has a store of its own.
@@ -94,6 +97,7 @@ type Cosigner struct {
 	grownAt   time.Time // when the log outgrew lastNamed; zero: it did not
 	ahead     *tlog.Signed
 	conflicts map[string]conflict
+	told      map[string]int // lies that Twice was told of, by organisation
 	refused   error
 	started   time.Time
 	waiting   map[string]bool // organisations that have not greeted yet
@@ -109,7 +113,7 @@ type page struct {
 func New(cfg Config) *Cosigner {
 	c := &Cosigner{
 		cfg: cfg, peers: map[string]*peer{}, wake: make(chan struct{}, 1), pages: map[uint64]*page{}, held: map[string]int{},
-		conflicts: map[string]conflict{}, waiting: map[string]bool{}, refused: cfg.Refused,
+		conflicts: map[string]conflict{}, told: map[string]int{}, waiting: map[string]bool{}, refused: cfg.Refused,
 	}
 	for _, org := range cfg.Chain.From(cfg.Final.Newest().Size) {
 		if org != cfg.Org {

@@ -90,8 +90,12 @@ func (c *Cosigner) conflict(org string, cl claim, root spec.Hash) {
 // this node's log is the conflict.
 func (c *Cosigner) twice(org string, a, b claim) {
 	root, err := tlog.Root(c.cfg.Log, a.Size)
-	if err != nil {
-		return // not applied yet: the first is compared in its turn
+	if err != nil { // not applied yet, perhaps never: the two by themselves accuse
+		if c.cfg.Twice != nil && c.told[org] < maxAgainst {
+			c.told[org]++
+			c.cfg.Twice(twoRoots(a.said(org), b.said(org)))
+		}
+		return
 	}
 	for _, cl := range []claim{a, b} {
 		if cl.Root != root {

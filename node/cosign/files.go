@@ -25,11 +25,13 @@ type Files struct {
 	// Witnessed adds the cosignatures of witnesses to a note; or nil.
 	Witnessed func(note []byte) []byte
 	Chain     *tlog.Chain
+	Evidence  *Archive // of forks and equivocations; or nil
 }
 
 // Get returns the file at path, or NOT_FOUND. Beside the files of the layout it
 // knows consistency/<old>/<size>, the hashes of the proof one after the other, and
-// handoff/<number>, the link by which a panel took over.
+// handoff/<number>, the link by which a panel took over; and evidence, the ids of the
+// evidence that is kept, a line each, with evidence/<id>.
 func (f *Files) Get(path string) ([]byte, error) {
 	final := f.Final.Newest()
 	final.Size = min(final.Size, f.Log.Size())
@@ -47,6 +49,9 @@ func (f *Files) Get(path string) ([]byte, error) {
 	}
 	if rest, ok := strings.CutPrefix(path, handOffs); ok {
 		return f.link(rest)
+	}
+	if rest, ok := strings.CutPrefix(path, evidencePath); ok {
+		return f.evidence(rest)
 	}
 	t, err := tlog.ParseTilePath(path)
 	if err != nil {
@@ -87,6 +92,31 @@ func (f *Files) link(name string) ([]byte, error) {
 		return nil, spec.Errorf(spec.CodeNotFound, "how panel %d took over is not known here", number)
 	}
 	return l.Encode()
+}
+
+const evidencePath = "evidence"
+
+// EvidencePath is the path of a piece of evidence, or for "" of the list of all.
+func EvidencePath(id string) string { return strings.TrimSuffix(evidencePath+"/"+id, "/") }
+
+func (f *Files) evidence(rest string) ([]byte, error) {
+	id, one := strings.CutPrefix(rest, "/")
+	if rest != "" && !one || f.Evidence == nil {
+		return nil, spec.Errorf(spec.CodeNotFound, "no evidence is kept here")
+	}
+	if one {
+		p, err := f.Evidence.Get(id)
+		if err != nil {
+			return nil, err
+		}
+		return p.Bytes, nil
+	}
+	kept, err := f.Evidence.List()
+	var out []byte
+	for _, p := range kept {
+		out = append(append(out, p.ID()...), '\n')
+	}
+	return out, err
 }
 
 func (f *Files) consistency(path string, final uint64) ([]byte, error) {
@@ -157,10 +187,10 @@ func (f *Files) Handler() http.Handler {
 		h.Set("Content-Type", "application/octet-stream")
 		h.Set("Access-Control-Allow-Origin", "*")
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
-		if path == "checkpoint" || strings.HasPrefix(path, "consistency/") {
+		if path == "checkpoint" || path == evidencePath || strings.HasPrefix(path, "consistency/") {
 			h.Set("Cache-Control", "no-cache")
 		}
-		if path == "checkpoint" {
+		if path == "checkpoint" || path == evidencePath {
 			h.Set("Content-Type", "text/plain; charset=utf-8")
 		}
 		w.Write(b)

@@ -4,6 +4,7 @@ package cosign
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"fmt"
 	"io"
 	"net/http"
@@ -140,6 +141,46 @@ func FuzzParseEvidence(f *testing.F) {
 		if e, err := ParseEvidence(data); err == nil {
 			if again, err := e.Encode(); err != nil || !bytes.Equal(again, data) {
 				t.Fatal("evidence does not write back as it was read")
+			}
+		}
+	})
+}
+
+func FuzzJudge(f *testing.F) {
+	g := &spec.Genesis{Version: spec.GenesisVersion, Name: "fuzz", Policy: spec.DefaultPolicy()}
+	for i, id := range []string{"alpha", "bravo", "charlie"} {
+		var k [3]spec.PublicKey
+		for j := range k {
+			k[j] = spec.PublicKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(3*i + j)}, ed25519.SeedSize)).Public().(ed25519.PublicKey))
+		}
+		g.Organisations = append(g.Organisations, spec.Organisation{ID: id, Name: id, Role: spec.RoleMember, Jurisdiction: "FR", OpKey: k[0], CosignKey: k[1], Libp2pKey: k[2]})
+	}
+	chain, err := tlog.NewChain(g)
+	if err != nil {
+		f.Fatal(err)
+	}
+	e := &Equivocation{Version: EquivocationVersion, Org: "alpha", Key: g.Organisations[0].CosignKey, Size: 3}
+	for i := range byte(2) {
+		s := Statement{Root: spec.Hash{i}, Time: 1}
+		s.Sig = tlog.Cosign(tlog.Checkpoint{Origin: g.Origin(), Size: 3, Root: s.Root}, "alpha", ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize)), 1).Sig
+		e.Statements = append(e.Statements, s)
+	}
+	b, err := e.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	if _, err := Judge(b, g, chain); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := Judge(data, g, chain)
+		if err == nil && !bytes.Equal(data, b) {
+			t.Fatalf("whoever has no key accuses %v", p.Accused)
+		}
+		if e, err := ParseEquivocation(data); err == nil {
+			if again, err := e.Encode(); err != nil || !bytes.Equal(again, data) {
+				t.Fatal("an equivocation does not write back as it was read")
 			}
 		}
 	})

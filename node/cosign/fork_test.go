@@ -195,10 +195,10 @@ func (s *sim) checkEvidence(e *Evidence, org string, size uint64) {
 		s.t.Fatalf("the evidence accuses %v at %d, %v", accused, at, err)
 	}
 	archive := Archive{Dir: s.t.TempDir(), Chain: s.chain}
-	if _, fresh, err := archive.Keep(read); err != nil || !fresh {
+	if _, fresh, err := archive.Keep(b); err != nil || !fresh {
 		s.t.Fatalf("the evidence is not kept: %v", err)
 	}
-	if _, fresh, err := archive.Keep(read); err != nil || fresh {
+	if _, fresh, err := archive.Keep(b); err != nil || fresh {
 		s.t.Fatalf("the same evidence is kept twice: %v", err)
 	}
 }

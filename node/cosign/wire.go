@@ -46,6 +46,10 @@ func (c *claim) cosignature(org string) tlog.Cosignature {
 	return tlog.Cosignature{Org: org, Key: c.Key, Time: c.Time, Sig: c.Sig}
 }
 
+func (c *claim) said(org string) Said {
+	return Said{Org: org, Key: c.Key, Size: c.Size, Statement: Statement{Root: c.Root, Time: c.Time, Sig: c.Sig}}
+}
+
 func parseRequest(data []byte) (*request, error) {
 	if len(data) > MaxRequest {
 		return nil, spec.Errorf(spec.CodeTooLarge, "a request is at most %d bytes", MaxRequest)

@@ -153,6 +153,28 @@ func (b *vectorBook) log(h *story) {
 	}
 	b.add("dump", "dump", "the whole history", dump(h, note))
 	b.add("evidence", "evidence", "that bravo cosigned another history of the size of the hand-off, of root 0700…", evidence(h, before, note))
+	b.equivocations(h, before)
+}
+
+// equivocations adds what proves itself with the genesis document alone: against a
+// founder by two roots, and against the key that delta exchanged its founding one for,
+// by two roots and by one that the final log does not have.
+func (b *vectorBook) equivocations(h *story, at *tlog.Signed) {
+	h.t.Helper()
+	say := func(org string, key byte, roots ...spec.Hash) []byte {
+		e := &cosign.Equivocation{Version: cosign.EquivocationVersion, Org: org, Key: public(key), Size: at.Size}
+		for _, root := range roots {
+			s := tlog.Cosign(tlog.Checkpoint{Origin: at.Origin, Size: at.Size, Root: root}, org, seed(key), h.stamp/1000)
+			e.Statements = append(e.Statements, cosign.Statement{Root: root, Time: s.Time, Sig: s.Sig})
+		}
+		h.must(h.maker().Accuse(h.t.Context(), e))
+		out, err := e.Encode()
+		h.must(err)
+		return out
+	}
+	b.add("equivocation-founder", "equivocation", "that alpha cosigned roots 0100… and 0200… of the size of the hand-off", say("alpha", 4, spec.Hash{1}, spec.Hash{2}))
+	b.add("equivocation-later-key", "equivocation", "that delta did, with key 40", say("delta", 40, spec.Hash{1}, spec.Hash{2}))
+	b.add("equivocation-one-root", "equivocation", "that delta cosigned root 0100… there with key 40, which the final log never had", say("delta", 40, spec.Hash{1}))
 }
 
 func keeper(h *story) *cosign.Keeper {
@@ -294,5 +316,77 @@ func TestThePinnedEvidenceAccuses(t *testing.T) {
 	accused, _, err := e.Verify(chain)
 	if err != nil || !slices.Equal(accused, []string{"bravo"}) {
 		t.Errorf("it accuses %v, %v", accused, err)
+	}
+}
+
+// TestThePinnedEquivocationsAccuse reads them with the genesis document alone; whatever
+// byte of them is another, nobody is accused.
+func TestThePinnedEquivocationsAccuse(t *testing.T) {
+	g, err := spec.ParseGenesis(bytesOf(t, "genesis"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := tlog.NewChain(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, org := range map[string]string{"equivocation-founder": "alpha", "equivocation-later-key": "delta", "equivocation-one-root": "delta"} {
+		data := bytesOf(t, name)
+		p, err := cosign.Judge(data, g, chain)
+		if err != nil || p.Kind != cosign.Equivocating || !slices.Equal(p.Accused, []string{org}) {
+			t.Errorf("%s shows %+v, %v", name, p, err)
+		}
+		for i := range data {
+			bad := bytes.Clone(data)
+			bad[i] ^= 1
+			if _, err := cosign.Judge(bad, g, chain); err == nil {
+				t.Errorf("%s with another byte %d accuses", name, i)
+			}
+		}
+	}
+}
+
+// TestWhatIsNoEquivocation changes the parts of evidence, everything signed anew.
+func TestWhatIsNoEquivocation(t *testing.T) {
+	g, err := spec.ParseGenesis(bytesOf(t, "genesis"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(e *cosign.Equivocation, key byte) {
+		for i := range e.Statements {
+			s := &e.Statements[i]
+			s.Sig = tlog.Cosign(tlog.Checkpoint{Origin: g.Origin(), Size: e.Size, Root: s.Root}, e.Org, seed(key), s.Time).Sig
+		}
+	}
+	for what, x := range map[string]struct {
+		of     string
+		change func(e, other *cosign.Equivocation)
+		want   spec.Code
+	}{
+		"the same root twice":          {"equivocation-founder", func(e, _ *cosign.Equivocation) { e.Statements[1] = e.Statements[0] }, spec.CodeProof},
+		"the larger root first":        {"equivocation-founder", func(e, _ *cosign.Equivocation) { slices.Reverse(e.Statements) }, spec.CodeProof},
+		"no statement":                 {"equivocation-founder", func(e, _ *cosign.Equivocation) { e.Statements = nil }, spec.CodeProof},
+		"one statement by itself":      {"equivocation-founder", func(e, _ *cosign.Equivocation) { e.Statements = e.Statements[:1] }, spec.CodeCheckpoint},
+		"more than it needs":           {"equivocation-founder", func(e, o *cosign.Equivocation) { e.Note = o.Note }, spec.CodeProof},
+		"another's key":                {"equivocation-founder", func(e, _ *cosign.Equivocation) { e.Key = public(7); sign(e, 7) }, spec.CodeCheckpoint},
+		"a key that nothing shows":     {"equivocation-later-key", func(e, _ *cosign.Equivocation) { e.State, e.Record = nil, nil }, spec.CodeKey},
+		"a key that is not the record": {"equivocation-later-key", func(e, _ *cosign.Equivocation) { e.Key = public(41); sign(e, 41) }, spec.CodeKey},
+		"another's record":             {"equivocation-later-key", func(e, _ *cosign.Equivocation) { e.Org = "bravo"; sign(e, 40) }, spec.CodeKey},
+		"no hand-off":                  {"equivocation-later-key", func(e, _ *cosign.Equivocation) { e.Links = nil }, spec.CodeCheckpoint},
+		"the root that the log had":    {"equivocation-one-root", func(e, _ *cosign.Equivocation) { e.Statements[0].Root = e.Root[0]; sign(e, 40) }, spec.CodeProof},
+		"another root of the log":      {"equivocation-one-root", func(e, _ *cosign.Equivocation) { e.Root[0][0] ^= 1 }, spec.CodeProof},
+	} {
+		e, err := cosign.ParseEquivocation(bytesOf(t, x.of))
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := cosign.ParseEquivocation(bytesOf(t, "equivocation-one-root"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.change(e, other)
+		if err := e.Verify(g); spec.CodeOf(err) != x.want {
+			t.Errorf("%s: %v, want %s", what, err, x.want)
+		}
 	}
 }

@@ -98,9 +98,14 @@ func (n *Node) serving() []string {
 }
 
 // shown takes the newest final checkpoint whose log this node shows: from then on
-// it is served to others.
+// it is served to others. Its note is read again: a panel that took over in that log
+// may have cosignatures in it that were nobody's before.
 func (n *Node) shown(f federation.Final) {
-	if err := n.final.Advance(f.Signed); err != nil {
+	s, err := n.chain.OpenFinal(f.Note)
+	if err == nil {
+		err = n.final.Advance(s)
+	}
+	if err != nil {
 		n.log.Error("keeping the newest final checkpoint", "error", err)
 	}
 }

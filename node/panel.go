@@ -221,6 +221,9 @@ func (p readerPanel) OpenFinal(note []byte) (*tlog.Signed, error) {
 // Time implements federation.Panel.
 func (p readerPanel) Time(s *tlog.Signed) uint64 { return p.n.chain.Time(s) }
 
+// Number implements federation.Panel.
+func (p readerPanel) Number() uint64 { return p.n.chain.Number() }
+
 // panelKnown reports whether the panel of a number was handed over to, and asks for
 // that where it is not known yet.
 func (n *Node) panelKnown(number uint64) bool {

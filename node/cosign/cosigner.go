@@ -95,12 +95,18 @@ type Cosigner struct {
 	lastNamed uint64
 	namedAt   time.Time // when a size was last named
 	grownAt   time.Time // when the log outgrew lastNamed; zero: it did not
-	ahead     *tlog.Signed
+	ahead     *noted
 	conflicts map[string]conflict
 	told      map[string]int // lies that Twice was told of, by organisation
 	refused   error
 	started   time.Time
 	waiting   map[string]bool // organisations that have not greeted yet
+}
+
+// A noted checkpoint was final by the panels that were known when it came.
+type noted struct {
+	size uint64
+	note []byte
 }
 
 // A page collects what was claimed of one size, by organisation.
@@ -159,7 +165,7 @@ func (c *Cosigner) Run(ctx context.Context) error {
 	}
 	if s := c.cfg.Final.Signed(); s != nil {
 		c.checkOwn(s)
-		c.ahead = s
+		c.ahead = &noted{s.Size, c.cfg.Final.Newest().Note}
 	}
 	c.mu.Unlock()
 	c.running.Go(func() { c.watch(ctx) })

@@ -91,6 +91,29 @@ func TestPanelsHandOver(t *testing.T) {
 	})
 }
 
+// A sequencer that is behind hears of a final checkpoint whose panel it does not know:
+// it takes the checkpoint over with the cosignatures that count by then.
+func TestAFinalCheckpointIsReadAgainBehindAHandOff(t *testing.T) {
+	handingOver(t, 5, 3, func(s *sim) {
+		late, all := s.nodes[4], s.nodes
+		s.nodes = all[:4] // nothing reaches it, but it asks the others
+		s.turn(1, s.seats...)
+		s.grow("three")
+		s.wait(5 * time.Second)
+		s.nodes = all
+		s.finals(4, 4, 4, 4, 1)
+		late.log.mu.Lock()
+		late.log.leaves = slices.Clone(s.nodes[0].log.leaves)
+		for _, leaf := range late.log.leaves[1:] {
+			late.log.tree.Add(spec.LeafHash(leaf))
+		}
+		late.log.mu.Unlock()
+		late.poke()
+		s.wait(50 * time.Millisecond)
+		s.finals(4, 4, 4, 4, 4)
+	})
+}
+
 // Behind a hand-off nothing is cosigned while the old panel, or the new one, has
 // not made it final.
 func TestNothingIsFinalPastAHandOffThatIsNot(t *testing.T) {

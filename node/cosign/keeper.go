@@ -33,7 +33,9 @@ type Keeper struct {
 	changed chan struct{} // closed and replaced at every change
 }
 
-// OpenKeeper opens the keeper at path, creating it when there is none.
+// OpenKeeper opens the keeper at path, creating it when there is none. What was kept
+// by a node that had not learned yet of a panel that took over, and is not final under
+// that panel, is forgotten: the sequencers are asked again.
 func OpenKeeper(path string, chain *tlog.Chain) (*Keeper, error) {
 	reg, note, err := openOrCreate(path, tlog.MaxNote)
 	if err != nil {
@@ -44,6 +46,9 @@ func OpenKeeper(path string, chain *tlog.Chain) (*Keeper, error) {
 		return k, nil
 	}
 	s, err := chain.OpenFinal(note)
+	if spec.CodeOf(err) == spec.CodeNotFinal {
+		return k, nil
+	}
 	if err != nil {
 		reg.close()
 		return nil, spec.Errorf(spec.CodeCorrupt, "the newest final checkpoint in the data directory is not one: %w", err)

@@ -5,6 +5,7 @@ package cosign
 import (
 	"bytes"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -105,5 +106,25 @@ func TestWhatIsFinalNeverGoesBack(t *testing.T) {
 	s.open()
 	if f := s.keep.Newest(); f.Size != 7 {
 		t.Fatalf("after a restart %d is final", f.Size)
+	}
+}
+
+// A checkpoint that was kept before the node learned of the next panel, which does not
+// make it final, does not keep the node from starting.
+func TestWhatTheNextPanelDoesNotMakeFinalIsForgotten(t *testing.T) {
+	s := newKeptLog(t, 10)
+	if err := errors.Join(s.keep.Advance(s.signed(s.log, 7, 3, 1)), s.keep.Sync(), s.keep.Close()); err != nil {
+		t.Fatal(err)
+	}
+	of, _, _ := s.chain.Panel(0)
+	if err := s.chain.Grow(&spec.Panel{Number: 1, K: 4, Seats: of.Seats}, 5, 0); err != nil {
+		t.Fatal(err)
+	}
+	s.open()
+	if f := s.keep.Newest(); f.Size != 0 {
+		t.Fatalf("%d is final that three of four cosigned", f.Size)
+	}
+	if err := s.keep.Advance(s.signed(s.log, 7, 4, 1)); err != nil || s.keep.Newest().Size != 7 {
+		t.Fatalf("%v, %d is final", err, s.keep.Newest().Size)
 	}
 }

@@ -282,8 +282,8 @@ func (c *Cosigner) greeted(org string, note []byte) {
 		return
 	}
 	c.checkOwn(s)
-	if c.ahead == nil || s.Size > c.ahead.Size {
-		c.ahead = s
+	if c.ahead == nil || s.Size > c.ahead.size {
+		c.ahead = &noted{s.Size, note}
 	}
 }
 
@@ -305,13 +305,20 @@ func (c *Cosigner) checkOwn(s *tlog.Signed) {
 }
 
 // settleAhead takes over a final checkpoint that came from a peer once this node
-// has recomputed it.
+// has recomputed it. The note is read again: panels that this node has learned of
+// since may have others' cosignatures in it, and ask for more of them.
 func (c *Cosigner) settleAhead(size uint64) error {
-	s := c.ahead
-	if s == nil || s.Size > size {
+	a := c.ahead
+	if a == nil || a.size > size {
 		return nil
 	}
 	c.ahead = nil
+	s, err := c.cfg.Chain.OpenFinal(a.note)
+	if err != nil {
+		c.cfg.Logger.Warn("a sequencer sent what the panels that took over since do not make final", "size", a.size, "error", err)
+		return nil
+	}
+	c.checkOwn(s)
 	root, err := tlog.Root(c.cfg.Log, s.Size)
 	if err != nil {
 		return err

@@ -139,6 +139,73 @@ func TestHostileUpstreams(t *testing.T) {
 	}
 }
 
+// A learner asks for three cosignatures until the log that it reads names the panel
+// that asks for four.
+type learner struct {
+	*tlog.Panel
+	next *tlog.Panel
+	took atomic.Bool
+}
+
+func (l *learner) now() *tlog.Panel {
+	if l.took.Load() {
+		return l.next
+	}
+	return l.Panel
+}
+
+func (l *learner) OpenFinal(note []byte) (*tlog.Signed, error) { return l.now().OpenFinal(note) }
+func (l *learner) Number() uint64                              { return l.now().Number() }
+
+// A handing log tells of the next panel as it is replayed.
+type handing struct {
+	*memLog
+	to *learner
+}
+
+func (h handing) Append(groups []Group, ready func() error) error {
+	return h.memLog.Append(groups, func() error {
+		h.to.took.Store(true)
+		return ready()
+	})
+}
+
+// What only the panel before made final is not shown once the log itself says that
+// another took over.
+func TestAPanelThatWasReplacedMakesNothingFinal(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context, n *pipes) {
+		c := newCouncil()
+		of := &spec.Panel{Number: 1, K: 4}
+		for i, key := range c.keys {
+			of.Seats = append(of.Seats, spec.Seat{Org: c.Orgs()[i], Key: publicOf(key)})
+		}
+		next, err := tlog.NewPanel(origin, of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src := grown(3)
+		serve(n, src, "old")
+		Serve(n.at("new"), (&liar{memLog: src}).cosigned(c, 4, time.Now), serveOpts)
+		panel := &learner{Panel: c.Panel, next: next}
+		k := read(ctx, n, []p2p.PeerID{"old"}, func(cfg *ReaderConfig) {
+			cfg.Panel, cfg.Replica = panel, handing{cfg.Replica.(*memLog), panel}
+		})
+		advance(8 * time.Second)
+		if !panel.took.Load() || k.log.Size() != 0 || k.marks.Mark().Size != 0 {
+			t.Fatalf("%d leaves are shown, and the mark is at %d", k.log.Size(), k.marks.Mark().Size)
+		}
+		if k.offences("old") == 0 {
+			t.Fatal("who showed it is not charged")
+		}
+		k.SetUpstreams([]p2p.PeerID{"old", "new"})
+		advance(20 * time.Second)
+		k.is(t, Live, src)
+		if k.offences("new") > 0 {
+			t.Fatal("who shows what four made final is charged")
+		}
+	})
+}
+
 // foreign is a final note of another consortium, whose members have the same keys.
 func foreign(size uint64) []byte {
 	own := newCouncil()

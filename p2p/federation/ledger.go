@@ -17,6 +17,9 @@ type Panel interface {
 	OpenFinal(note []byte) (*tlog.Signed, error)
 	// Time is the k-th newest cosign time, in Unix seconds.
 	Time(s *tlog.Signed) uint64
+	// Number is that of the newest panel that is known. With the next one another
+	// may be the panel of a checkpoint that was read before.
+	Number() uint64
 }
 
 // A Replica is the state that a reader keeps: the log, replayed by the rules.
@@ -98,15 +101,18 @@ type Final struct {
 	*tlog.Signed
 	Note []byte
 	Time time.Time // the k-th newest cosign time
+	// under is the number of the newest panel that was known when it was read.
+	under uint64
 }
 
 // open verifies a note. Errors are the sender's fault.
 func (l *ledger) open(note []byte) (*Final, error) {
+	under := l.panel.Number()
 	s, err := l.panel.OpenFinal(note)
 	if err != nil {
 		return nil, blame(err)
 	}
-	return &Final{Signed: s, Note: note, Time: time.Unix(int64(min(l.panel.Time(s), maxUnix)), 0)}, nil
+	return &Final{Signed: s, Note: note, under: under, Time: time.Unix(int64(min(l.panel.Time(s), maxUnix)), 0)}, nil
 }
 
 // maxUnix keeps a claimed time within what time.Time can show.
@@ -151,9 +157,15 @@ func (l *ledger) append(groups []Group, proof []spec.Hash, final *Final) (fresh 
 	return true, nil
 }
 
-// raise makes the mark durable before anything that rests on it can be seen. Its
-// errors are our own, whatever their code.
+// raise makes the mark durable before anything that rests on it can be seen. A
+// checkpoint that is not final under the panels that took over in what it covers is
+// the sender's fault; other errors are our own, whatever their code.
 func (l *ledger) raise(final *Final, shown uint64) error {
+	if l.panel.Number() != final.under {
+		if _, err := l.panel.OpenFinal(final.Note); err != nil {
+			return blame(err)
+		}
+	}
 	m := l.marks.Mark()
 	if final.Size > m.Size {
 		m.Note, m.Size, m.Root = final.Note, final.Size, final.Root

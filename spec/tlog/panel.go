@@ -15,6 +15,7 @@ import (
 // cosign. It never changes; any number of goroutines may use it.
 type Panel struct {
 	Origin  string
+	number  uint64
 	quorums []quorum // one, or at a hand-off two
 	seats   []seat   // by organisation and key
 	known   sumnote.Verifiers
@@ -38,7 +39,7 @@ func NewPanel(origin string, of *spec.Panel) (*Panel, error) {
 	if err := of.Check(); err != nil {
 		return nil, err
 	}
-	p := &Panel{Origin: origin, quorums: []quorum{{k: int(of.K), seats: of.Seats}}}
+	p := &Panel{Origin: origin, number: of.Number, quorums: []quorum{{k: int(of.K), seats: of.Seats}}}
 	return p, p.sit()
 }
 
@@ -48,7 +49,7 @@ func GenesisPanel(g *spec.Genesis) (*Panel, error) { return NewPanel(g.Origin(),
 
 // HandOff is the panel of the checkpoint at which one panel hands over to the next.
 func HandOff(from, to *Panel) (*Panel, error) {
-	p := &Panel{Origin: from.Origin, quorums: append(slices.Clone(from.quorums), to.quorums...)}
+	p := &Panel{Origin: from.Origin, number: to.number, quorums: append(slices.Clone(from.quorums), to.quorums...)}
 	return p, p.sit()
 }
 
@@ -77,6 +78,9 @@ func (p *Panel) sit() error {
 	p.known = sumnote.VerifierList(known...)
 	return nil
 }
+
+// Number is that of the panel, of the one that takes over at a hand-off.
+func (p *Panel) Number() uint64 { return p.number }
 
 // K is how many of the panel's seats, of the one that takes over at a hand-off, make
 // a checkpoint final.

@@ -377,7 +377,7 @@ func TestASlowLorisHoldsNobody(t *testing.T) {
 		advance(p2p.IdleTimeout)
 		k.is(t, Live, src)
 		src.grow(nil, []byte("new"))
-		advance(graftAfter + time.Millisecond)
+		advance(announceAfter + graftAfter + time.Millisecond)
 		k.is(t, Live, src)
 	})
 }

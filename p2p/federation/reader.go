@@ -17,7 +17,7 @@ import (
 const (
 	StaleAfter   = 60 * time.Second // age of what is final from which on the reader is STALE
 	headWait     = 3 * time.Second  // for a second head
-	graftAfter   = 300 * time.Millisecond
+	graftAfter   = 200 * time.Millisecond
 	lagAfter     = time.Second
 	promise      = 5 * time.Second // from a graft to the first delivery
 	ackEvery     = 10 * time.Second
@@ -69,6 +69,8 @@ type Reader struct {
 	apply sync.Mutex // guards the ledger; held while groups are replayed
 	ledger
 
+	opening sync.Mutex // held while a note is verified; before mu
+
 	mu      sync.Mutex
 	m       machine
 	since   time.Time // of the state
@@ -78,8 +80,9 @@ type Reader struct {
 	ahead   time.Time // since when it is, zero: it is not
 	visible *Final    // newest whose log is shown
 	doubts  []*Final
-	busy    bool // a task runs
-	seized  bool // by a bootstrap, which alone changes the replica meanwhile
+	opened  *Final // newest whose note was verified
+	busy    bool   // a task runs
+	seized  bool   // by a bootstrap, which alone changes the replica meanwhile
 	stop    context.CancelFunc
 	failure error // our own fault
 	lastErr string

@@ -208,7 +208,7 @@ func TestALateUpstreamIsReplaced(t *testing.T) {
 		serve(n, src, "b", "c")
 		k := readFirst(t, ctx, n, "a", "b", "c")
 		src.grow(nil, []byte("new"))
-		advance(graftAfter + time.Millisecond)
+		advance(announceAfter + graftAfter + time.Millisecond)
 		k.is(t, Live, src)
 		advance(time.Second)
 		if st := k.Status(); st.State != Live {
@@ -232,7 +232,7 @@ func TestDuplicatesArePruned(t *testing.T) {
 		serve(n, src, "b")
 		k := readFirst(t, ctx, n, "a", "b")
 		src.grow(nil, []byte("new"))
-		advance(graftAfter + time.Millisecond)
+		advance(announceAfter + graftAfter + time.Millisecond)
 		k.is(t, Live, src)
 		slow.grow(nil, []byte("new")) // at last, and for nothing
 		synctest.Wait()

@@ -64,6 +64,8 @@ type Server struct {
 	mu     sync.Mutex
 	subs   map[*session]struct{}
 	pushed int
+
+	tidings tidings
 }
 
 // Bulk makes the limiter of ServeOptions.Bulk: bytesPerSecond (0: DefaultBulkRate),
@@ -116,14 +118,18 @@ func (sv *Server) enter(s *session) bool {
 	if len(sv.subs) >= sv.opts.Subscribers {
 		return false
 	}
-	sv.subs[s] = struct{}{}
+	if sv.subs[s] = struct{}{}; len(sv.subs) == 1 {
+		sv.tidings.start(sv.src)
+	}
 	return true
 }
 
 func (sv *Server) leave(s *session) {
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
-	delete(sv.subs, s)
+	if delete(sv.subs, s); len(sv.subs) == 0 {
+		sv.tidings.end()
+	}
 	if s.pushed {
 		s.pushed = false
 		sv.pushed--

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -179,6 +180,56 @@ func TestASlowSubscriberIsDemoted(t *testing.T) {
 		if all, _ := sv.Subscribers(); all != 0 {
 			t.Fatal("a silent subscriber is kept")
 		}
+	})
+}
+
+// Announcements come after those that are pushed to, and one tells of all that became
+// final meanwhile.
+func TestAnnouncementsWait(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context, n *pipes) {
+		src := grown(3)
+		serve(n, src, "a")
+		s, err := n.OpenStream(ctx, "a", Protocol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		say(t, s, kindSub, &sub{Size: src.Size()})
+		var mu sync.Mutex
+		var told []uint64
+		go func() {
+			for {
+				frame, err := s.ReadFrame(p2p.MaxFrame)
+				if err != nil {
+					return
+				}
+				if m, _ := decode(frame); m != nil && frame[0] == kindIHave {
+					mu.Lock()
+					told = append(told, m.(*ihave).Size)
+					mu.Unlock()
+				}
+			}
+		}()
+		are := func(want ...uint64) {
+			t.Helper()
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			if !slices.Equal(told, want) {
+				t.Fatalf("it was told of %v, not of %v", told, want)
+			}
+		}
+		synctest.Wait()
+		for range 5 {
+			src.grow(nil, []byte("new"))
+			advance(announceAfter / 10)
+		}
+		are()
+		advance(announceAfter / 2)
+		first := src.Size()
+		are(first)
+		src.grow(nil, []byte("newer"))
+		advance(announceAfter)
+		are(first, src.Size())
 	})
 }
 

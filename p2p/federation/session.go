@@ -176,16 +176,20 @@ func (s *session) step(ctx context.Context) error {
 		s.sv.push(s, false)
 	}
 	size, _ := s.sv.src.Final()
-	switch pushing := now.eager; {
-	case pushing && size > s.cursor && now.credit > 0:
+	wait := s.sv.src.Wait
+	switch {
+	case now.eager && size > s.cursor && now.credit > 0:
 		return s.pushSome(ctx)
-	case pushing && size > s.cursor:
+	case now.eager && size > s.cursor:
 		return s.starve(ctx)
-	case !pushing && size > s.announced:
-		return s.announce()
+	case !now.eager:
+		if s.sv.tidings.now() > s.announced {
+			return s.announce()
+		}
+		size, wait = s.announced, s.sv.tidings.wait
 	}
 	s.starved = time.Time{}
-	return s.idle(ctx, Keepalive-s.sv.opts.Now().Sub(s.headed), max(size, s.announced))
+	return s.idle(ctx, Keepalive-s.sv.opts.Now().Sub(s.headed), size, wait)
 }
 
 // begin pushes from a size on, if there is room for one more.
@@ -243,7 +247,7 @@ func (s *session) starve(ctx context.Context) error {
 		return s.send(kindPrune, &prune{})
 	}
 	size, _ := s.sv.src.Final()
-	return s.idle(ctx, min(left, Keepalive-now.Sub(s.headed)), size)
+	return s.idle(ctx, min(left, Keepalive-now.Sub(s.headed)), size, s.sv.src.Wait)
 }
 
 func (s *session) announce() error {
@@ -282,15 +286,15 @@ func (s *session) send(kind byte, m any) error {
 	return s.Flush()
 }
 
-// idle waits until the log is longer than size, the subscriber says something, or
-// d has passed; a Head is sent when one is due.
-func (s *session) idle(ctx context.Context, d time.Duration, size uint64) error {
+// idle waits until the log is longer than size, as longer tells, the subscriber says
+// something, or d has passed; a Head is sent when one is due.
+func (s *session) idle(ctx context.Context, d time.Duration, size uint64, longer func(context.Context, uint64) error) error {
 	wait, cancel := context.WithTimeout(ctx, max(d, 0))
 	defer cancel()
 	if !s.waitWith(cancel) {
 		return nil
 	}
-	err := s.sv.src.Wait(wait, size)
+	err := longer(wait, size)
 	s.mu.Lock()
 	s.unwait, s.poked = nil, false
 	s.mu.Unlock()

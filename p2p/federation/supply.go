@@ -14,15 +14,33 @@ func (r *Reader) final(l *link, note []byte) (*Final, error) {
 	if len(note) == 0 {
 		return nil, nil
 	}
+	if f := r.shown(l, note); f != nil {
+		return f, nil
+	}
+	r.opening.Lock() // upstreams show the same at the same time
+	defer r.opening.Unlock()
+	if f := r.shown(l, note); f != nil {
+		return f, nil
+	}
+	f, err := r.open(note)
+	if err == nil {
+		r.mu.Lock()
+		r.opened = f
+		r.mu.Unlock()
+	}
+	return f, err
+}
+
+// shown returns what is known of a note that was verified already.
+func (r *Reader) shown(l *link, note []byte) *Final {
 	r.mu.Lock()
-	for _, f := range []*Final{l.final, r.visible, r.target} {
+	defer r.mu.Unlock()
+	for _, f := range []*Final{l.final, r.visible, r.target, r.opened} {
 		if f != nil && bytes.Equal(f.Note, note) {
-			r.mu.Unlock()
-			return f, nil
+			return f
 		}
 	}
-	r.mu.Unlock()
-	return r.open(note)
+	return nil
 }
 
 // judge compares a final checkpoint with what is known, and remembers it while

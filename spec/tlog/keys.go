@@ -3,6 +3,7 @@
 package tlog
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
@@ -64,7 +65,19 @@ func logVerifier(origin string) sumnote.Verifier {
 	if err != nil {
 		return nil // the origin cannot be a name: NewPanel refuses it
 	}
-	return v
+	return derived{v, LogKey(origin)}
+}
+
+// derived verifies by signing: the key is known, Ed25519 has one honest signature of
+// a text, and making it takes a third of the time of verifying one. Any other that
+// holds is as good.
+type derived struct {
+	sumnote.Verifier
+	key ed25519.PrivateKey
+}
+
+func (d derived) Verify(msg, sig []byte) bool {
+	return bytes.Equal(ed25519.Sign(d.key, msg), sig) || d.Verifier.Verify(msg, sig)
 }
 
 func cosignVerifier(origin string, s spec.Seat) (sumnote.Verifier, error) {

@@ -40,7 +40,13 @@ func awaitReady(t *testing.T, ctx context.Context, p *trial.Participant) {
 // else, and starts its node.
 func behind(t *testing.T, ctx context.Context, c *trial.Consortium, id string, up *trial.Participant) *trial.Participant {
 	t.Helper()
-	p, err := c.Enrol(ctx, id, false)
+	return behindIn(t, ctx, c, id, up, spec.TierFull, func(*node.Config) {})
+}
+
+// behindIn is behind for a reader of a tier, configured further.
+func behindIn(t *testing.T, ctx context.Context, c *trial.Consortium, id string, up *trial.Participant, tier string, change func(*node.Config)) *trial.Participant {
+	t.Helper()
+	p, err := c.EnrolIn(ctx, id, tier, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +60,7 @@ func behind(t *testing.T, ctx context.Context, c *trial.Consortium, id string, u
 	}
 	p.Configure(func(cfg *node.Config) {
 		cfg.Upstreams = []string{up.Addresses()[0] + "/p2p/" + string(up.PeerOf(up.ID))}
+		change(cfg)
 	})
 	if err := c.Start(ctx, p); err != nil {
 		t.Fatal(err)

@@ -38,7 +38,7 @@ func (n *Node) follow(context.Context) error {
 		Now: n.cfg.Now, Logger: n.log,
 	})
 	n.following.Store(n.reader)
-	n.reader.SetUpstreams(n.upstreams())
+	n.tellWhomToFollow(n.reader)
 	n.background(n.followPart)
 	n.recall(marks.Mark().Shown)
 	n.background(func(ctx context.Context) {
@@ -71,13 +71,27 @@ func (n *Node) pinUpstreams() error {
 	return nil
 }
 
+// tellWhomToFollow tells a reader whom to follow. The members, who keep all leaves, are its
+// reserve where it follows others by configuration.
+func (n *Node) tellWhomToFollow(r *federation.Reader) {
+	r.SetUpstreams(n.upstreams())
+	if len(n.pinned) > 0 {
+		r.SetReserve(n.otherMembers())
+	}
+}
+
+// otherMembers lists the members' nodes without this one.
+func (n *Node) otherMembers() []p2p.PeerID {
+	return slices.DeleteFunc(n.directory.members(), func(id p2p.PeerID) bool { return id == n.host.ID() })
+}
+
 // upstreams lists who is followed by configuration, else the members, each node
 // beginning with another.
 func (n *Node) upstreams() []p2p.PeerID {
 	if len(n.pinned) > 0 {
 		return n.pinned
 	}
-	ids := slices.DeleteFunc(n.directory.members(), func(id p2p.PeerID) bool { return id == n.host.ID() })
+	ids := n.otherMembers()
 	if len(ids) == 0 {
 		return ids
 	}

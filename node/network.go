@@ -59,7 +59,7 @@ func (n *Node) meet() {
 		n.log.Warn("connecting to members", "error", err)
 	}
 	if r := n.following.Load(); r != nil {
-		r.SetUpstreams(n.upstreams())
+		n.tellWhomToFollow(r)
 	}
 }
 

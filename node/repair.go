@@ -24,7 +24,7 @@ const maxRepaired = 64
 const repairTimeout = time.Minute
 
 // RepairStore implements api.Backend: it hashes the live signals and the records of
-// the rules again, goes down to the damaged buckets beside the tree of a member that
+// the rules again, goes down to the damaged buckets beside the tree of a peer that
 // is verified against what is final, and takes these buckets from its chunks.
 func (n *Node) RepairStore(ctx context.Context) (*api.RepairReport, error) {
 	live, err := n.store.CheckLive(ctx)
@@ -37,10 +37,7 @@ func (n *Node) RepairStore(ctx context.Context) (*api.RepairReport, error) {
 	}
 	r := &repairing{n: n, report: &api.RepairReport{}, trees: []*treeRepair{n.liveRepair(live), n.rulesRepair(rules)}}
 	damaged := live.Damaged(0, 0) || rules.Damaged(0, 0)
-	for _, peer := range n.directory.members() {
-		if peer == n.host.ID() {
-			continue
-		}
+	for _, peer := range n.comparable() {
 		r.with(ctx, peer)
 		if damaged && r.done() {
 			break
@@ -53,9 +50,21 @@ func (n *Node) RepairStore(ctx context.Context) (*api.RepairReport, error) {
 		return nil, err
 	}
 	if !r.named() {
-		return r.report, spec.Errorf(spec.CodeUnavailable, "the store is damaged, and no member has a snapshot to compare it with")
+		return r.report, spec.Errorf(spec.CodeUnavailable, "the store is damaged, and nobody that can be asked has a snapshot to compare it with")
 	}
 	return r.report, nil
+}
+
+// comparable lists the peers to compare with: those that this node follows by
+// configuration, who can be reached, and the members.
+func (n *Node) comparable() []p2p.PeerID {
+	peers := slices.Clone(n.pinned)
+	for _, id := range n.otherMembers() {
+		if !slices.Contains(peers, id) {
+			peers = append(peers, id)
+		}
+	}
+	return peers
 }
 
 // repairing is one repair under way.

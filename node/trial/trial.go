@@ -223,7 +223,12 @@ func (c *Consortium) addFollower(ctx context.Context, id, role, tier string) (*P
 // Enrol is AddReader for a node that is not started yet, so that it can be configured
 // first. One that listens can be followed by others.
 func (c *Consortium) Enrol(ctx context.Context, id string, listen bool) (*Participant, error) {
-	p, err := c.enrol(ctx, id, spec.RoleReader, spec.TierFull, listen)
+	return c.EnrolIn(ctx, id, spec.TierFull, listen)
+}
+
+// EnrolIn is Enrol for a reader of a tier.
+func (c *Consortium) EnrolIn(ctx context.Context, id, tier string, listen bool) (*Participant, error) {
+	p, err := c.enrol(ctx, id, spec.RoleReader, tier, listen)
 	if err == nil {
 		c.Readers = append(c.Readers, p)
 	}

@@ -47,7 +47,7 @@ var moves = map[State]map[event]State{
 	Range:    {level: Verify, far: Snapshot, lost: Heading, forked: Halt},
 	Verify:   {verified: Live, lost: Heading, forked: Halt},
 	Live:     {late: Lag, lost: Heading, aged: Stale, forked: Halt},
-	Lag:      {level: Live, lost: Heading, aged: Stale, forked: Halt},
+	Lag:      {level: Live, far: Snapshot, lost: Heading, aged: Stale, forked: Halt},
 	Stale:    {fresh: Heading, far: Snapshot, behind: Range, forked: Halt},
 	Halt:     {},
 }

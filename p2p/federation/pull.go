@@ -33,16 +33,22 @@ func (r *Reader) pullAll(ctx context.Context) {
 
 // pullMore pulls in LAG, which ends when the log has all. Caller holds mu.
 func (r *Reader) pullMore(ctx context.Context) {
-	if source, _, _ := r.source(); source != nil {
+	if source, _, gone := r.source(); source != nil || gone && r.snapshots() {
 		r.task(ctx, func(ctx context.Context) (event, error) {
-			_, err := r.pull(ctx)
-			return "", err
+			e, err := r.pull(ctx)
+			if e != far {
+				e = ""
+			}
+			return e, err
 		})
 	}
 }
 
-// snapshots reports whether a snapshot may be taken at all.
-func (r *Reader) snapshots() bool { return r.cfg.Bootstrap != nil && !r.cfg.Full }
+// snapshots reports whether a snapshot may be taken: not at all, or not so soon after
+// none was to be had. Caller holds mu.
+func (r *Reader) snapshots() bool {
+	return r.cfg.Bootstrap != nil && !r.cfg.Full && !r.cfg.Now().Before(r.retry)
+}
 
 // pull fetches the log up to the largest final checkpoint that an upstream shows,
 // from one after the other.
@@ -50,12 +56,12 @@ func (r *Reader) pull(ctx context.Context) (event, error) {
 	for ctx.Err() == nil {
 		r.mu.Lock()
 		l, ahead, gone := r.source()
-		heard := r.headed() > 0
+		heard, snapshots := r.headed() > 0, r.snapshots()
 		r.mu.Unlock()
 		switch {
 		case !ahead && heard:
 			return level, nil
-		case gone && r.snapshots():
+		case gone && snapshots:
 			return far, nil
 		case l == nil:
 			return "", nil

@@ -80,9 +80,11 @@ type Reader struct {
 	ahead   time.Time // since when it is, zero: it is not
 	visible *Final    // newest whose log is shown
 	doubts  []*Final
-	opened  *Final // newest whose note was verified
-	busy    bool   // a task runs
-	seized  bool   // by a bootstrap, which alone changes the replica meanwhile
+	opened  *Final    // newest whose note was verified
+	busy    bool      // a task runs
+	barren  int       // how often in a row no snapshot was to be had
+	retry   time.Time // until when none is asked for
+	seized  bool      // by a bootstrap, which alone changes the replica meanwhile
 	stop    context.CancelFunc
 	failure error // our own fault
 	lastErr string
@@ -206,6 +208,7 @@ func (r *Reader) step(ctx context.Context) (time.Duration, error) {
 		return time.Hour, nil
 	}
 	now := r.cfg.Now()
+	r.makeRoom(now)
 	wait := r.dial(ctx, now)
 	wait = min(wait, r.aging(now))
 	switch r.m.now() {
@@ -263,7 +266,7 @@ func (r *Reader) decide(now time.Time) time.Duration {
 	if headed == 0 {
 		return time.Minute
 	}
-	if left := headWait - now.Sub(r.since); headed < min(2, len(r.ups)) && left > 0 {
+	if left := headWait - now.Sub(r.since); headed < min(2, r.followable()) && left > 0 {
 		return left
 	}
 	size := r.size.Load()

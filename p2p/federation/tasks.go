@@ -5,6 +5,7 @@ package federation
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/spec"
@@ -33,6 +34,10 @@ func (r *Reader) snapshot(ctx context.Context) (event, error) {
 		},
 	})
 	if err != nil && (ctx.Err() != nil || spec.CodeOf(err) != "") {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.barren++
+		r.retry = r.cfg.Now().Add(refusalPause.after(r.barren))
 		return installed, err // none was to be had: the log is
 	}
 	if err != nil {
@@ -46,6 +51,7 @@ func (r *Reader) snapshot(ctx context.Context) (event, error) {
 	r.size.Store(r.edge.Size)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.barren, r.retry = 0, time.Time{}
 	if target.Size == r.edge.Size {
 		r.show(target)
 	}
@@ -59,7 +65,7 @@ func (r *Reader) sources() []p2p.PeerID {
 	now := r.cfg.Now()
 	var list []*upstream
 	for _, u := range r.ups {
-		if u.until.After(now) {
+		if u.until.After(now) || u.reserve {
 			continue
 		}
 		i := len(list)

@@ -3,6 +3,7 @@
 package federation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -34,6 +35,8 @@ func (p pause) after(failures int) time.Duration {
 type upstream struct {
 	id       p2p.PeerID
 	referred bool // named by another upstream
+	reserve  bool // see SetReserve
+	lacks    int  // how often it gave way since it does not keep what we need
 	failures int  // outages and refusals since it last delivered
 	offences int  // ever: an offender that behaves for a while gains nothing by it
 	until    time.Time
@@ -49,6 +52,9 @@ func (u *upstream) failed(now time.Time, err error) {
 	case errors.Is(err, errOffence):
 		u.offences++
 		u.until = now.Add(offencePause.after(u.offences))
+	case errors.Is(err, errLacks):
+		u.lacks++
+		u.until = now.Add(refusalPause.after(u.lacks))
 	case errors.As(err, &f):
 		p := refusalPause
 		if f.Err.Code == spec.CodeBusy {
@@ -62,9 +68,10 @@ func (u *upstream) failed(now time.Time, err error) {
 	}
 }
 
-// better orders upstreams: the fewest offences, then failures, then the first named.
+// better orders upstreams: the fewest offences, then what they lacked, then failures,
+// then the first named.
 func (u *upstream) better(o *upstream) bool {
-	return o == nil || u.offences < o.offences || u.offences == o.offences && u.failures < o.failures
+	return o == nil || cmp.Or(cmp.Compare(u.offences, o.offences), cmp.Compare(u.lacks, o.lacks), cmp.Compare(u.failures, o.failures)) < 0
 }
 
 // SetUpstreams names the peers to follow, the preferred first. What is held
@@ -83,11 +90,11 @@ func (r *Reader) SetUpstreams(ids []p2p.PeerID) {
 		if u == nil {
 			u = &upstream{id: id}
 		}
-		u.referred = false
+		u.referred, u.reserve = false, false
 		add(u)
 	}
 	for _, u := range r.ups {
-		if u.referred {
+		if u.referred || u.reserve {
 			add(u)
 		}
 	}
@@ -109,8 +116,9 @@ func (r *Reader) upstream(id p2p.PeerID) *upstream {
 // until there is one. Caller holds mu.
 func (r *Reader) free(now time.Time) (best *upstream, wait time.Duration) {
 	wait = time.Hour
+	lacking := r.lacking()
 	for _, u := range r.ups {
-		if r.links[u.id] != nil {
+		if r.links[u.id] != nil || u.reserve && !lacking {
 			continue
 		}
 		if d := u.until.Sub(now); d > 0 {

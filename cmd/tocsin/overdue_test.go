@@ -13,15 +13,22 @@ import (
 	"github.com/tocsin-db/tocsin/node/trial"
 )
 
-// TestOverdue lets days pass for four members. Its scripts have these commands:
+// TestOverdue lets days pass for four members.
+func TestOverdue(t *testing.T) { overTime(t, "testdata/overdue", 4) }
+
+// TestOutside has a reader that disputes.
+func TestOutside(t *testing.T) { overTime(t, "testdata/outside", 3) }
+
+// overTime runs a folder's scripts against members for whom days may pass. They have
+// these commands:
 //
-//	later DURATION   the clocks of all nodes go on by that much
+//	later DURATION   the clocks of the members' nodes go on by that much
 //	halt MEMBER      its node stops
 //	resume MEMBER    its node starts again
-func TestOverdue(t *testing.T) {
+func overTime(t *testing.T, scripts string, members int) {
 	var ahead atomic.Int64
-	par, c := onTrial(t, "testdata/overdue", func(o *trial.Options) {
-		o.Members, o.Receipts = 4, 20*time.Millisecond
+	par, c := onTrial(t, scripts, func(o *trial.Options) {
+		o.Members, o.Receipts = members, 20*time.Millisecond
 		o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	})
 	par.Deadline = time.Now().Add(20 * patience)

@@ -35,6 +35,7 @@ type RecoverConfig struct {
 	Dump     io.Reader // of the log up to the checkpoint, with openings; nil: this node's own log
 	Logger   *slog.Logger
 	Progress func(done, of uint64) // leaves of a log that is repeated; or nil
+	Step     func(done string)     // told of each step once it is durable; or nil
 }
 
 // Recovered is what applying a recovery did.
@@ -96,12 +97,19 @@ func ApplyRecovery(ctx context.Context, cfg RecoverConfig) (*Recovered, error) {
 		}
 		return nil, err
 	}
+	a.step("carried out")
 	if target != a.store {
 		if err := errors.Join(target.Close(), a.exchange()); err != nil {
 			return nil, err
 		}
 	}
 	return a.finish()
+}
+
+func (a *applying) step(done string) {
+	if a.Step != nil {
+		a.Step(done)
+	}
 }
 
 // An applying is one recovery on its way into a data directory.
@@ -271,6 +279,7 @@ func (a *applying) rebuild(ctx context.Context) (*storage.Store, error) {
 	if err := recovery.Rebuild(ctx, dump, a.genesis, a.final.Checkpoint, a.path(recoveringDir), a.Progress); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(a.path(recoveringDir)))
 	}
+	a.step("made a database")
 	return a.open(recoveringDir)
 }
 
@@ -304,7 +313,11 @@ func (a *applying) keepProof(number uint64, r *tlog.Recovery) error {
 	if err := os.MkdirAll(a.path("final"), 0o700); err != nil {
 		return err
 	}
-	return durable.Replace(proofPath(a.Dir, number), b, 0o600)
+	if err := durable.Replace(proofPath(a.Dir, number), b, 0o600); err != nil {
+		return err
+	}
+	a.step("kept the proof")
+	return nil
 }
 
 func proofPath(dir string, number uint64) string {
@@ -323,8 +336,11 @@ func (a *applying) putAside(name string) error {
 	for i := 1; ; i++ {
 		to := filepath.Join(dir, fmt.Sprintf("%s-behind-%d.%d", name, a.final.Size, i))
 		if !exists(to) {
-			a.out.Aside = dir
-			return durable.Rename(a.path(name), to)
+			if err := durable.Rename(a.path(name), to); err != nil {
+				return err
+			}
+			a.step("put " + name + " aside")
+			return nil
 		}
 	}
 }
@@ -340,7 +356,11 @@ func (a *applying) exchange() error {
 	if err := errors.Join(a.putAside("raft"), a.putAside("fsm")); err != nil {
 		return err
 	}
-	return durable.Rename(a.path(recoveringDir), a.path("fsm"))
+	if err := durable.Rename(a.path(recoveringDir), a.path("fsm")); err != nil {
+		return err
+	}
+	a.step("exchanged the database")
+	return nil
 }
 
 // finish notes what a start needs to know, and says what was done.
@@ -358,11 +378,13 @@ func (a *applying) finish() (*Recovered, error) {
 	if err := errors.Join(keeper.Advance(a.final), keeper.Close()); err != nil {
 		return nil, err
 	}
+	a.step("advanced what is final")
 	for i := range a.file.Links {
 		if err := (cosign.LinkStore{Dir: a.path("final/handoffs")}).Save(uint64(i)+1, &a.file.Links[i]); err != nil {
 			return nil, err
 		}
 	}
+	a.step("kept the links")
 	for _, name := range []string{seedFile, "imported"} {
 		if err := os.Remove(a.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -378,6 +400,9 @@ func (a *applying) finish() (*Recovered, error) {
 	}
 	head := a.store.Head()
 	a.out.Size, a.out.Root, a.out.Panel, a.out.Sequences = head.Size, head.Root, &p.Panel, head.Applied.Index > 0
+	if exists(a.path(discardedDir)) { // perhaps before an interruption
+		a.out.Aside = a.path(discardedDir)
+	}
 	if !a.out.Sequences || exists(a.path("raft")) { // or it began already
 		return &a.out, nil
 	}

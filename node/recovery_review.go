@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -62,6 +63,43 @@ func ReviewRecoveryFiles(dir string, file []byte) (*api.RecoveryReview, error) {
 		return nil, err
 	}
 	return &r.RecoveryReview, review(r, f, st, g.Genesis, known)
+}
+
+// DumpRecovery writes the log of a node that does not run, up to the checkpoint from
+// which a recovery goes on, with the openings that it holds: what ApplyRecovery takes as
+// Dump on a node whose own log is shorter. It opens hash values, and is not for everybody.
+func DumpRecovery(dir string, file []byte, w io.Writer) error {
+	g, err := identity.LoadGenesis(dir)
+	if err != nil {
+		return err
+	}
+	f, err := recovery.Parse(file)
+	if err != nil {
+		return err
+	}
+	_, final, err := f.Check(g.Genesis)
+	if err != nil {
+		return err
+	}
+	if !exists(filepath.Join(dir, "fsm")) {
+		return spec.Errorf(spec.CodeRecovery, "this node has no log: take that of a node that has it")
+	}
+	st, err := storage.Open(filepath.Join(dir, "fsm"), storage.Options{FS: vfs.Default, Logger: slog.New(slog.DiscardHandler), Fatal: func(error) {}})
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	if st.Size() < final.Size {
+		return spec.Errorf(spec.CodeRecovery, "this node's log of %d leaves is shorter than the %d that the recovery goes on from: take that of a node that has it", st.Size(), final.Size)
+	}
+	root, err := tlog.Root(st, final.Size)
+	if err != nil {
+		return err
+	}
+	if root != final.Root {
+		return spec.Errorf(spec.CodeForked, "this node's log of %d leaves is another than that which the recovery goes on from", final.Size)
+	}
+	return recovery.Dump(st, g.Genesis, f.Links, f.Note, final.Size, w)
 }
 
 // knownFinal is the size of the newest final checkpoint in the files of a node.

@@ -60,9 +60,20 @@ func (p *program) recoverCommand() *cli.Command {
 				Name: "apply", Usage: "have this node, which does not run, go on as enough members signed", ArgsUsage: "FILE",
 				Description: "Each new sequencer does so, with the very same file: one that others signed makes another log, and those who\n" +
 					"applied it reach nobody. Compare the root that is printed. Others follow by themselves, but for those whose\n" +
-					"log is further: they do so too.",
-				Flags:  []cli.Flag{jsonFlag()},
+					"log is further: they do so too. It is repeated when it was interrupted.",
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "log", Usage: "begin with the log in `DUMP`, that another node made with recover dump, in the place of this node's own"},
+					jsonFlag(),
+				},
 				Action: p.recoverApply,
+			},
+			{
+				Name: "dump", Usage: "write this node's log for a new sequencer whose own is shorter or lost", ArgsUsage: "FILE",
+				Description: "  tocsin operator recover dump --out log.dump recovery\n" +
+					"The node does not run meanwhile. The dump opens hash values: pass it on as you would pass them on. Who takes it\n" +
+					"repeats all of it, and takes no other log than the one that was final.",
+				Flags:  []cli.Flag{&cli.StringFlag{Name: "out", Usage: "write to `DUMP`, which is not there yet"}},
+				Action: p.recoverDump,
 			},
 		},
 	}
@@ -224,7 +235,22 @@ func (p *program) recoverApply(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := node.ApplyRecovery(c.Context, node.RecoverConfig{Dir: dir, Recovery: file, Logger: quiet()})
+	cfg := node.RecoverConfig{Dir: dir, Recovery: file, Logger: quiet()}
+	if name := c.String("log"); name != "" {
+		f, err := os.Open(name)
+		if err != nil {
+			return spec.Errorf(spec.CodeUsage, "reading the dump: %w", err)
+		}
+		defer f.Close()
+		var total int64
+		if info, err := f.Stat(); err == nil {
+			total = info.Size()
+		}
+		bar := p.progress(total)
+		defer bar.end()
+		cfg.Dump = &counted{r: f, bar: bar}
+	}
+	r, err := node.ApplyRecovery(c.Context, cfg)
 	if err != nil {
 		return inUse(dir, err)
 	}
@@ -232,6 +258,33 @@ func (p *program) recoverApply(c *cli.Context) error {
 		return p.json(recoveredOf(r))
 	}
 	return p.printRecovered(r)
+}
+
+func (p *program) recoverDump(c *cli.Context) error {
+	file, err := p.recoveryFile(c)
+	if err != nil {
+		return err
+	}
+	out := c.String("out")
+	if out == "" {
+		return usage("tocsin operator recover dump takes --out DUMP")
+	}
+	dir, err := consortiumDir(c)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return spec.Errorf(spec.CodeUsage, "making the dump: %w", err)
+	}
+	err = node.DumpRecovery(dir, file, f)
+	if bad := errors.Join(f.Sync(), f.Close()); err == nil {
+		err = bad
+	}
+	if err != nil {
+		return errors.Join(inUse(dir, err), os.Remove(out))
+	}
+	return nil
 }
 
 // recoveryFile reads the file that the only argument names.

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -324,4 +325,21 @@ func FuzzAddCheckpoint(f *testing.F) {
 			t.Fatalf("status %d", rec.Code)
 		}
 	})
+}
+
+// The specification lists what is served on the witness's door, and nothing else there.
+func TestTheSpecificationListsTheDoor(t *testing.T) {
+	text, err := os.ReadFile("../../spec/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := regexp.MustCompile(`(?m)^  (/\S+):\n    (\w+):\n(?:      .*\n)*?      x-doors: \[witness\]$`).FindAllStringSubmatch(string(text), -1)
+	if len(listed) != 1 {
+		t.Fatalf("the specification lists %q", listed)
+	}
+	w := httptest.NewRecorder()
+	new(Witness).Handler().ServeHTTP(w, httptest.NewRequest(strings.ToUpper(listed[0][2]), listed[0][1], strings.NewReader("")))
+	if w.Code != http.StatusBadRequest {
+		t.Errorf("an empty request to %q ends with status %d", listed[0][1:], w.Code)
+	}
 }

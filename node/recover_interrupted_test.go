@@ -4,6 +4,7 @@ package node_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"io/fs"
@@ -89,7 +90,7 @@ func directory(t *testing.T, dir string) string {
 		fmt.Fprintln(&out, rel)
 		if top == "final" && d.Type().IsRegular() {
 			b, err := os.ReadFile(path)
-			fmt.Fprintf(&out, "%x\n", b)
+			fmt.Fprintf(&out, "%x\n", sha256.Sum256(b))
 			return err
 		}
 		if d.IsDir() && (rel == "fsm" || rel == "raft" || rel == "recovering" || filepath.Dir(rel) == "discarded") {
@@ -106,7 +107,7 @@ func directory(t *testing.T, dir string) string {
 	}
 	defer st.Close()
 	head := st.Head()
-	fmt.Fprintf(&out, "%d %s %+v\n", head.Size, head.Root, head.Applied)
+	fmt.Fprintf(&out, "%d %s %d %d %x\n", head.Size, head.Root, head.Applied.Index, head.Applied.Term, sha256.Sum256(head.Applied.Conf))
 	return out.String()
 }
 

@@ -83,13 +83,13 @@ func (n *Node) raiseAlarm(evidence []byte) (*cosign.Proved, error) {
 		if peer == n.host.ID() {
 			continue
 		}
-		go n.tellOf(peer, evidence)
+		n.tasks.begin(func(ctx context.Context) { n.tellOf(ctx, peer, evidence) })
 	}
 	return p, nil
 }
 
-func (n *Node) tellOf(peer p2p.PeerID, evidence []byte) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+func (n *Node) tellOf(ctx context.Context, peer p2p.PeerID, evidence []byte) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if _, err := n.host.Call(ctx, peer, cosign.AlarmProtocol, evidence, 16); err != nil {
 		n.log.Warn("telling a member of evidence", "peer", string(peer), "error", err)

@@ -146,3 +146,12 @@ func OpenAddresses(dir string) *addressBook { return openAddresses(dir) }
 func (b *addressBook) Said(by, org string, addrs []string) bool { return b.said(by, org, addrs) }
 func (b *addressBook) Of(org string) []string                   { return b.of(org) }
 func (b *addressBook) Save(orgs []string) error                 { return b.save(orgs) }
+
+// NewTasks are the tasks of a node.
+func NewTasks() *tasks { return newTasks() }
+
+func (t *tasks) Begin(fn func(context.Context)) { t.begin(fn) }
+func (t *tasks) Stop() error                    { return t.stop(context.Background()) }
+
+// HandedOver tells the node that a panel took over, as its cosigner does.
+func (n *Node) HandedOver(number uint64, l *tlog.Link) { n.handedOver(number, l) }

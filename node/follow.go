@@ -127,7 +127,7 @@ func (n *Node) shown(f federation.Final) {
 // forked hands the proof of two histories on.
 func (n *Node) forked(f federation.Fork) {
 	e := &cosign.Evidence{Conflict: f.Other, Final: f.Final, Root: f.Root, Proof: f.Proof}
-	go n.forkFound(e) // it writes, and the reader waits
+	n.tasks.begin(func(context.Context) { n.forkFound(e) }) // it writes, and the reader waits
 }
 
 // heed halts a reader on evidence whose two histories are both final. The evidence

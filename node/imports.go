@@ -149,7 +149,7 @@ func (n *Node) LeaveConsortium(_ context.Context, name string) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p, err := consortia.Find(n.cfg.Dir, name)
+	p, err := consortia.FindFurther(n.cfg.Dir, name) // it may be damaged
 	if err != nil {
 		return err
 	}

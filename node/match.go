@@ -86,7 +86,7 @@ func (n *Node) lookupHere(signals, queries [][]spec.Signal) ([]api.MatchAnswer, 
 		return nil, err
 	}
 	look := looking{nowMS: uint64(n.cfg.Now().UnixMilli()), imports: n.imports.Load()}
-	found, err := n.store.LookupSieved(queries, look.sieve())
+	found, err := n.store.LookupSplit(queries, look.split())
 	if err != nil {
 		return nil, err
 	}
@@ -109,10 +109,10 @@ type looking struct {
 	imports *consortia.Policy // nil: all is trusted
 }
 
-// sieve has what counts as listed, and what is to be reviewed, cut off each for itself,
+// split has what counts as listed, and what is to be reviewed, cut off each for itself,
 // and what does not hold or is ignored before that.
-func (l *looking) sieve() storage.Sieve {
-	s := storage.Sieve{Parts: 1, Of: l.part}
+func (l *looking) split() storage.Split {
+	s := storage.Split{Parts: 1, Of: l.part}
 	if l.imports != nil {
 		s.Parts = 2
 	}

@@ -33,6 +33,7 @@ func (n *Node) openHost(context.Context) (err error) {
 		return err
 	}
 	n.onStop(func(context.Context) error { return n.host.Close() })
+	n.onStop(n.tasks.stop)
 	if err := n.pinUpstreams(); err != nil {
 		return err
 	}

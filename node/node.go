@@ -97,6 +97,7 @@ type Node struct {
 	final        *cosign.Keeper
 	cosigned     []cosign.Key     // of a member that may cosign
 	cosigner     *cosign.Cosigner // of a member, else nil
+	tasks        *tasks           // that nobody waits for but the end
 	handOffs     *asker           // of sequencers that know a panel which this node does not
 	signer       *signer
 	forwards     forwarder
@@ -146,7 +147,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	n := &Node{cfg: cfg, book: &witness.Book{}, log: cfg.Logger, directory: newDirectory(cfg.Now), promoted: make(chan struct{}, 1), done: make(chan struct{})}
+	n := &Node{cfg: cfg, book: &witness.Book{}, log: cfg.Logger, directory: newDirectory(cfg.Now), tasks: newTasks(), promoted: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := n.open(ctx); err != nil {
 		return nil, errors.Join(err, n.close(context.Background()))
 	}
@@ -221,13 +222,13 @@ func (n *Node) refresh() {
 	if n.host == nil {
 		return // not open yet
 	}
-	go func() { // all of this waits for streams or for the store, which may wait for this commit
+	n.tasks.begin(func(context.Context) { // all of this waits for streams or for the store, which may wait for this commit
 		n.lookAtPart()
 		if changed {
 			n.host.Recheck()
 			n.meet()
 		}
-	}()
+	})
 }
 
 // fail ends the node loudly, once.

@@ -51,12 +51,12 @@ func (n *Node) learnPanels() error {
 // handedOver keeps the proof that a panel took over, and looks whether this node's
 // part changes with it.
 func (n *Node) handedOver(number uint64, l *tlog.Link) {
-	go func() {
+	n.tasks.begin(func(context.Context) {
 		if err := n.links.Save(number, l); err != nil {
 			n.log.Error("a hand-off is not kept", "panel", number, "error", err)
 		}
 		n.lookAtPart()
-	}()
+	})
 }
 
 // fetchHandOffs asks a peer how the panels took over that are not known or not

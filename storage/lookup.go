@@ -32,10 +32,10 @@ type Found struct {
 // thousand times, nearly the same, the nearest say all that a decision needs.
 const maxHits = 100
 
-// A Sieve says of what an entry counts as to whoever asks, before anything is cut off:
+// A Split says of what an entry counts as to whoever asks, before anything is cut off:
 // what does not count takes no place from what does. Of is called while indexes are
 // read, and must be quick.
-type Sieve struct {
+type Split struct {
 	Parts int                        // of an answer, each with at most a hundred entries: 1 to maxParts
 	Of    func(m *spec.LiveMeta) int // the part of an entry, from 0 on; below 0 for one that is left out
 }
@@ -43,7 +43,7 @@ type Sieve struct {
 const maxParts = 2
 
 // all takes every entry.
-var all = Sieve{Parts: 1, Of: func(*spec.LiveMeta) int { return 0 }}
+var all = Split{Parts: 1, Of: func(*spec.LiveMeta) int { return 0 }}
 
 // Lookup finds the matchable entries that list one of the signals, or, for types
 // that match within a distance, a signal within the type's threshold.
@@ -59,14 +59,14 @@ func (s *Store) Lookup(signals []spec.Signal) (hits []Hit, truncated bool, err e
 // faster than one after the other: each index is asked once, with all cores, and
 // records are read in the order in which they lie.
 func (s *Store) LookupAll(queries [][]spec.Signal) ([]Found, error) {
-	return s.LookupSieved(queries, all)
+	return s.LookupSplit(queries, all)
 }
 
-// LookupSieved is LookupAll of the entries that a sieve lets through, the nearest of
+// LookupSplit is LookupAll of the entries that a split lets through, the nearest of
 // each of its parts.
-func (s *Store) LookupSieved(queries [][]spec.Signal, sieve Sieve) (found []Found, err error) {
-	if sieve.Parts < 1 || sieve.Parts > maxParts {
-		return nil, fmt.Errorf("a sieve has 1 to %d parts, not %d", maxParts, sieve.Parts)
+func (s *Store) LookupSplit(queries [][]spec.Signal, split Split) (found []Found, err error) {
+	if split.Parts < 1 || split.Parts > maxParts {
+		return nil, fmt.Errorf("a split has 1 to %d parts, not %d", maxParts, split.Parts)
 	}
 	for _, signals := range queries {
 		for i := range signals {
@@ -76,7 +76,7 @@ func (s *Store) LookupSieved(queries [][]spec.Signal, sieve Sieve) (found []Foun
 		}
 	}
 	err = s.read(func(d *database) error {
-		l := beginLookup(d, len(queries), sieve)
+		l := beginLookup(d, len(queries), split)
 		defer l.end()
 		l.search(queries)
 		found = make([]Found, len(queries))
@@ -97,7 +97,7 @@ const typeFrame = "vpdq"
 // A lookup is a call under way. Its memory is used again by the next.
 type lookup struct {
 	d       *database
-	sieve   Sieve
+	split   Split
 	queries []query
 	matches []nearby.Match // that the hits are of
 	entries entryReader
@@ -111,9 +111,9 @@ const (
 	keptMatches = 1 << 13
 )
 
-func beginLookup(d *database, n int, sieve Sieve) *lookup {
+func beginLookup(d *database, n int, split Split) *lookup {
 	l := lookups.Get().(*lookup)
-	l.d, l.entries.d, l.sieve = d, d, sieve
+	l.d, l.entries.d, l.split = d, d, split
 	l.queries = slices.Grow(l.queries[:0], n)[:n]
 	return l
 }
@@ -129,7 +129,7 @@ func (l *lookup) end() {
 		clear(q.frames)
 		*q = query{near: q.near[:0], frames: q.frames[:0]}
 	}
-	l.d, l.sieve, l.matches = nil, Sieve{}, l.matches[:0]
+	l.d, l.split, l.matches = nil, Split{}, l.matches[:0]
 	clear(l.entries.listed)
 	l.entries = entryReader{listed: l.entries.listed[:0]}
 	lookups.Put(l)
@@ -261,14 +261,14 @@ func (l *lookup) resolve(q *query) (Found, error) {
 		q.hits = make([]Hit, 0, most)
 	}
 	err := l.entries.each(q.near, func(n *nearHit, listed []spec.LiveMeta) bool {
-		if q.full(l.sieve.Parts) {
+		if q.full(l.split.Parts) {
 			q.truncated = true
 			return false
 		}
 		before := q.taken
 		for i := range listed {
 			m := &listed[i]
-			part := l.sieve.Of(m)
+			part := l.split.Of(m)
 			if part < 0 || q.hit(&m.Entry) { // by something nearer, or as near
 				continue
 			}
@@ -332,7 +332,7 @@ func (l *lookup) video(q *query) error {
 		for i := range listed {
 			m := &listed[i]
 			s := found[m.Entry]
-			if s == nil && l.sieve.Of(m) < 0 {
+			if s == nil && l.split.Of(m) < 0 {
 				continue
 			}
 			if s == nil {
@@ -384,7 +384,7 @@ func (l *lookup) cut(q *query) Found {
 	var taken [maxParts]int
 	kept := q.hits[:0]
 	for i := range q.hits {
-		part := l.sieve.Of(&q.hits[i].Entry)
+		part := l.split.Of(&q.hits[i].Entry)
 		if taken[part]++; taken[part] <= maxHits {
 			kept = append(kept, q.hits[i])
 		} else {

@@ -119,9 +119,9 @@ func TestLookupsWhileStatesChange(t *testing.T) {
 	wg.Wait()
 }
 
-// What a sieve leaves out is not found, of videos neither, and each of its parts is cut
+// What a split leaves out is not found, of videos neither, and each of its parts is cut
 // off for itself.
-func TestASieveDecidesBeforeAnAnswerIsCut(t *testing.T) {
+func TestASplitDecidesBeforeAnAnswerIsCut(t *testing.T) {
 	s := open(t, vfs.NewMem())
 	defer closeStore(t, s)
 	film := frames(1, 20)
@@ -146,7 +146,7 @@ func TestASieveDecidesBeforeAnAnswerIsCut(t *testing.T) {
 				}
 				return x.near
 			}
-			found, err := s.LookupSieved([][]spec.Signal{q}, Sieve{Parts: 2, Of: part})
+			found, err := s.LookupSplit([][]spec.Signal{q}, Split{Parts: 2, Of: part})
 			if err != nil || len(found[0].Hits) != x.most || found[0].Truncated != x.truncated {
 				t.Fatalf("%d signals, %+v: %d hits, truncated %v, %v", len(q), x, len(found[0].Hits), found[0].Truncated, err)
 			}
@@ -157,8 +157,8 @@ func TestASieveDecidesBeforeAnAnswerIsCut(t *testing.T) {
 			}
 		}
 	}
-	if _, err := s.LookupSieved(nil, Sieve{Parts: 3, Of: all.Of}); err == nil {
-		t.Fatal("a sieve with more parts than there are is taken")
+	if _, err := s.LookupSplit(nil, Split{Parts: 3, Of: all.Of}); err == nil {
+		t.Fatal("a split with more parts than there are is taken")
 	}
 }
 

@@ -99,6 +99,29 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// A directory is found by its name when nothing in it can be read.
+func TestFindFurther(t *testing.T) {
+	dir := found(t)
+	place, err := Reserve(dir, "west", "west/0123456789abcdef")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(place.Dir, "genesis.json"), []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, folder, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := FindFurther(dir, "west"); err != nil || p.Dir != place.Dir {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for _, name := range []string{"north", "", ".", "..", "../..", "file", "west/x", strings.Repeat("x", 65)} {
+		if _, err := FindFurther(dir, name); spec.CodeOf(err) != spec.CodeConsortium {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
 func TestTheStrictestNamedLabelDecides(t *testing.T) {
 	p := Policy{Default: Review, Labels: map[string]Action{"a": Trust, "b": Review, "c": Ignore}}
 	for labels, want := range map[string]Action{

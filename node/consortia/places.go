@@ -119,6 +119,22 @@ func Find(data, name string) (Place, error) {
 	return Place{}, Unknown(name)
 }
 
+// FindFurther returns where a further consortium is by its name alone, whatever state
+// its directory is in. It fails with UNKNOWN_CONSORTIUM.
+func FindFurther(data, name string) (Place, error) {
+	p := Place{Name: name, Dir: filepath.Join(data, folder, name)}
+	if !nameForm.MatchString(name) {
+		return Place{}, Unknown(name)
+	}
+	switch info, err := os.Lstat(p.Dir); {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir():
+		return Place{}, Unknown(name)
+	case err != nil:
+		return Place{}, fmt.Errorf("the consortium %s: %w", name, err)
+	}
+	return p, nil
+}
+
 // Unknown is the refusal of a name that no consortium has here.
 func Unknown(name string) error {
 	return spec.Errorf(spec.CodeConsortium, "this node follows no consortium of the name %q", name)

@@ -48,6 +48,8 @@ type BenchResult struct {
 	P50MS            float64 `json:"p50_ms"`
 	P99MS            float64 `json:"p99_ms"`
 	MaxMS            float64 `json:"max_ms"`
+	CPUMicros        float64 `json:"cpu_us_per_operation"` // of all members and clients
+	SyncMS           float64 `json:"fsync_ms"`             // one synced append, before and after: the mean of the medians
 	Elections        uint64  `json:"elections"`
 	Checked          string  `json:"checked"`
 
@@ -117,12 +119,16 @@ func (c *Consortium) measure(ctx context.Context, o BenchOptions) (*BenchResult,
 	before := c.Members[0].Term()
 	ctx, cancel := context.WithTimeout(ctx, o.Duration+2*time.Minute)
 	defer cancel()
+	synced, err := measureDisk(c.opts.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
 	var mu sync.Mutex
 	var took []time.Duration
 	var acked []spec.Hash
 	var errs []error
 	members := c.leaderFirst()
-	begin := time.Now()
+	cpu, begin := ownCPU(), time.Now()
 	var wg sync.WaitGroup
 	for i := range o.Clients {
 		wg.Go(func() {
@@ -146,12 +152,17 @@ func (c *Consortium) measure(ctx context.Context, o BenchOptions) (*BenchResult,
 		return nil, nil, errors.Join(append(errs, errors.New("nothing was measured"))[0])
 	}
 	slices.Sort(took)
-	seconds := time.Since(begin).Seconds()
+	seconds, cpu := time.Since(begin).Seconds(), ownCPU()-cpu
+	after, err := measureDisk(c.opts.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
 	at := func(q float64) float64 { return float64(took[int(q*float64(len(took)-1))].Microseconds()) / 1000 }
 	return &BenchResult{
 		Members: len(c.Members), Clients: o.Clients, Batch: o.Batch, RTTMS: float64(o.RTT.Microseconds()) / 1000, Seconds: seconds,
 		Operations: len(took), OperationsPerSec: float64(len(took)) / seconds, SignalsPerSec: float64(len(took)*o.Batch) / seconds,
-		P50MS: at(0.5), P99MS: at(0.99), MaxMS: at(1), Elections: c.Members[0].Term() - before,
+		P50MS: at(0.5), P99MS: at(0.99), MaxMS: at(1),
+		CPUMicros: float64(cpu.Microseconds()) / float64(len(took)), SyncMS: float64((synced + after).Microseconds()) / 2000, Elections: c.Members[0].Term() - before,
 	}, acked, nil
 }
 
@@ -202,10 +213,11 @@ func (r *BenchResult) print(out io.Writer, asJSON bool) error {
 consortium  %d members in one process over libp2p on loopback, simulated round trip %.0f ms
 rate        %.0f operations/s, %.0f signals/s (%d operations in %.1f s)
 latency     p50 %.2f ms, p99 %.2f ms, max %.2f ms; %d elections
+costs       %.0f µs of processor time an operation, of all members and clients together; one fsync'd append to the same file system takes %.2f ms
 peer        rqlite v10, best bulk form, recorded earlier on another run: %d rows/s; ratio %.1f
 checked     %s
 `, r.Batch, r.Clients, r.Members, r.RTTMS, r.OperationsPerSec, r.SignalsPerSec, r.Operations, r.Seconds,
-		r.P50MS, r.P99MS, r.MaxMS, r.Elections, recordedBulk, r.SignalsPerSec/recordedBulk, r.Checked)
+		r.P50MS, r.P99MS, r.MaxMS, r.Elections, r.CPUMicros, r.SyncMS, recordedBulk, r.SignalsPerSec/recordedBulk, r.Checked)
 	if err == nil && r.BulkResult != nil {
 		err = r.BulkResult.print(out)
 	}

@@ -59,7 +59,12 @@ func (o Opened) Commitment() Hash {
 		return o.Blinded
 	}
 	k := o.SignalKey()
-	return sha256.Sum256(AppendCommitment(make([]byte, 0, 96), o.Salt[:], uint64(o.Item), k[:], uint64(o.Signal.Quality)))
+	return sha256.Sum256(o.appendCommitment(make([]byte, 0, 96), &k))
+}
+
+// appendCommitment appends what Commitment hashes.
+func (o *Opened) appendCommitment(b []byte, k *Hash) []byte {
+	return AppendCommitment(b, o.Salt[:], uint64(o.Item), k[:], uint64(o.Signal.Quality))
 }
 
 func (o *Opened) append(b []byte) []byte {

@@ -197,13 +197,3 @@ func (i *Item) matches(number int, signals []Opened, hidden bool) error {
 	}
 	return nil
 }
-
-// CommitmentRoot is the RFC 6962 root over the commitments of signals.
-func CommitmentRoot(signals []Opened) Hash {
-	leaves := make([]Hash, len(signals))
-	for i, s := range signals {
-		c := s.Commitment()
-		leaves[i] = LeafHash(c[:])
-	}
-	return TreeRoot(leaves)
-}

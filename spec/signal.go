@@ -149,7 +149,11 @@ func ParseSignal(typ, text string) (Signal, error) {
 // Key is the name under which a signal is stored and proved: unsalted, so it
 // stays inside the enrolled parties.
 func (s Signal) Key() Hash {
-	b := make([]byte, 0, 96)
+	return sha256.Sum256(s.appendKey(make([]byte, 0, 96)))
+}
+
+// appendKey appends what Key hashes.
+func (s *Signal) appendKey(b []byte) []byte {
 	b = appendText(appendHead(b, majorArray, 3), "tocsin.k.v1")
-	return sha256.Sum256(appendBytes(appendText(b, s.Type), s.Value))
+	return appendBytes(appendText(b, s.Type), s.Value)
 }

@@ -7,7 +7,7 @@ import (
 	"encoding/binary"
 
 	"github.com/tocsin-db/tocsin/spec"
-	"github.com/tocsin-db/tocsin/storage/lanes"
+	"github.com/tocsin-db/tocsin/spec/lanes"
 )
 
 // The state of one size travels in chunks (spec/sync.md): each is the content of so

@@ -6,8 +6,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/lanes"
 	"github.com/tocsin-db/tocsin/storage/entries"
-	"github.com/tocsin-db/tocsin/storage/lanes"
 	"github.com/tocsin-db/tocsin/storage/tables"
 )
 

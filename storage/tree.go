@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"github.com/tocsin-db/tocsin/spec"
+	"github.com/tocsin-db/tocsin/spec/lanes"
 	"github.com/tocsin-db/tocsin/spec/tlog"
-	"github.com/tocsin-db/tocsin/storage/lanes"
 )
 
 // Sizes of the two trees that commit to the state: a bucket is chosen by the top

@@ -177,12 +177,14 @@ func TestLeaderWithAHungLogIsReplaced(t *testing.T) {
 			t.Errorf("the next write took %v", took)
 		}
 		close(release)
-		if err := <-lost; !errors.Is(err, ErrUnknownOutcome) || spec.CodeOf(err) != spec.CodeUnknown {
-			t.Errorf("the submission on the hung leader: %v", err)
+		hung := <-lost
+		if hung != nil && (!errors.Is(hung, ErrUnknownOutcome) || spec.CodeOf(hung) != spec.CodeUnknown) {
+			t.Errorf("the submission on the hung leader: %v", hung)
 		}
 		led.log.onAppend(nil)
 		c.submit("third")
-		if all := c.settle(); !slices.Contains(all, "second") || !slices.Contains(all, "third") {
+		all := c.settle()
+		if !slices.Contains(all, "second") || !slices.Contains(all, "third") || hung == nil && !slices.Contains(all, "lost") {
 			t.Errorf("operations %q", all)
 		}
 		if f := led.fatal.Load(); f != nil {

@@ -47,8 +47,18 @@ func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
 // this node.
 func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	results := make([]any, len(logs))
-	if f.committed != nil && len(logs) > 0 {
-		f.committed(logs[len(logs)-1].Index)
+	if len(logs) == 0 {
+		return results
+	}
+	last := logs[len(logs)-1].Index
+	if err := f.log.await(last); err != nil {
+		for i := range results {
+			results[i] = err
+		}
+		return results
+	}
+	if f.committed != nil {
+		f.committed(last)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -134,6 +144,9 @@ func (liveSnapshot) Release() {}
 // barrier as applied, which the database has not seen. With force the
 // configuration is replaced as well.
 func (f *fsm) settle(meta Applied, force bool) error {
+	if err := f.log.await(meta.Index); err != nil {
+		return err
+	}
 	f.mu.Lock()
 	err := f.brk.err()
 	if err == nil && (force || meta.Index > f.cur.Index) {

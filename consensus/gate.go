@@ -26,6 +26,8 @@ type gate struct {
 	stuck func() time.Duration
 	brk   *breaker
 
+	durable func() uint64 // how far the own log is durable; nil: all of it
+
 	requests chan raft.RPC // what sift lets through
 	closed   chan struct{}
 	close    sync.Once
@@ -83,6 +85,9 @@ func (g *gate) open() error {
 func (g *gate) AppendEntries(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	if err := g.open(); err != nil {
 		return err
+	}
+	if g.durable != nil {
+		req.LeaderCommitIndex = min(req.LeaderCommitIndex, g.durable())
 	}
 	g.tells(id, req)
 	if err := g.Transport.AppendEntries(id, to, req, resp); err != nil {

@@ -34,6 +34,8 @@ type logStore struct {
 	appends stopwatch
 	bytes   atomic.Int64 // appended since the last deletion
 	entries atomic.Int64
+	leads   func() bool // whether raft appends as the leader; nil: never
+	tail    tail
 }
 
 // StuckFor tells how long the oldest unfinished append has taken.
@@ -44,11 +46,17 @@ func (s *logStore) StuckFor() time.Duration { return s.appends.longest() }
 func (s *logStore) IsMonotonic() bool { return true }
 
 func (s *logStore) FirstIndex() (uint64, error) {
+	if err := s.awaitAll(); err != nil {
+		return 0, err
+	}
 	i, err := s.backend.FirstIndex()
 	return i, s.broke("read the first index of the raft log", err)
 }
 
 func (s *logStore) LastIndex() (uint64, error) {
+	if err := s.awaitAll(); err != nil {
+		return 0, err
+	}
 	i, err := s.backend.LastIndex()
 	return i, s.broke("read the last index of the raft log", err)
 }
@@ -66,7 +74,10 @@ func (s *logStore) GetLog(index uint64, l *raft.Log) error {
 
 // read is GetLog for callers that are not raft.
 func (s *logStore) read(index uint64, l *raft.Log) error {
-	err := s.backend.GetLog(index, l)
+	var err error
+	if !s.recent(index, l) {
+		err = s.backend.GetLog(index, l)
+	}
 	if errors.Is(err, raft.ErrLogNotFound) {
 		if !s.spans(index) {
 			return raft.ErrLogNotFound
@@ -92,27 +103,45 @@ func (s *logStore) spans(index uint64) bool {
 
 func (s *logStore) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l}) }
 
+// StoreLogs returns when the entries are durable; on a leader when they are on their
+// way: see tail.
 func (s *logStore) StoreLogs(ls []*raft.Log) error {
 	if err := s.brk.err(); err != nil {
 		return err
 	}
-	defer s.appends.start()()
 	sealed := make([]*raft.Log, len(ls))
-	size := 0
 	for i, l := range ls {
 		sealed[i] = seal(l)
-		size += len(l.Data) + len(l.Extensions)
 	}
+	if s.leads != nil && s.leads() && s.later(sealed) {
+		return nil
+	}
+	if err := s.awaitAll(); err != nil {
+		return err
+	}
+	return s.store(sealed)
+}
+
+// store makes sealed entries durable.
+func (s *logStore) store(sealed []*raft.Log) error {
+	defer s.appends.start()()
 	if err := s.backend.StoreLogs(sealed); err != nil {
 		return s.broke("append to the raft log", err)
 	}
+	size := 0
+	for _, l := range sealed {
+		size += len(l.Data) + len(l.Extensions) - sumSize
+	}
 	s.bytes.Add(int64(size))
-	s.entries.Add(int64(len(ls)))
+	s.entries.Add(int64(len(sealed)))
 	return nil
 }
 
 // DeleteRange must be allowed to fail only loudly: raft goes on after it.
 func (s *logStore) DeleteRange(lo, hi uint64) error {
+	if err := s.awaitAll(); err != nil {
+		return err
+	}
 	if err := s.brk.err(); err != nil {
 		return err
 	}

@@ -93,6 +93,7 @@ func (n *Node) open(transport raft.Transport) error {
 	if n.gate, err = newGate(transport, n.log.StuckFor, n.brk); err != nil {
 		return err
 	}
+	n.gate.durable = n.log.durable
 	if err := seed(n.cfg, n.fsm, n.log); err != nil {
 		return err
 	}
@@ -124,9 +125,13 @@ func (n *Node) startRaft(snaps *snapshots) (err error) {
 		return err
 	}
 	var started atomic.Pointer[raft.Raft] // raft applies before NewRaft returns
+	n.log.leads = func() bool {
+		r := started.Load()
+		return r != nil && r.State() == raft.Leader
+	}
 	n.fsm.committed = func(index uint64) {
-		if r := started.Load(); r != nil && r.State() == raft.Leader {
-			n.gate.announce(index, r.CurrentTerm())
+		if n.log.leads() {
+			n.gate.announce(index, started.Load().CurrentTerm())
 		}
 	}
 	n.raft, err = raft.NewRaft(n.cfg.raftConfig(), n.fsm, cache, n.log, snaps, n.gate)
@@ -169,6 +174,7 @@ func (n *Node) shutdown(ctx context.Context) error {
 	halted := n.halt()
 	go func() {
 		_ = halted.Error()
+		n.log.tail.writer.Wait()
 		n.gate.heralds.Wait()
 		n.tasks.Wait()
 		close(n.ended)

@@ -38,7 +38,7 @@ func (n *Node) Status() Status {
 	_, leader := n.raft.LeaderWithID()
 	return Status{
 		ID: n.cfg.ID, State: n.raft.State().String(), Term: n.raft.CurrentTerm(), Leader: string(leader),
-		Last: n.raft.LastIndex(), Commit: n.raft.CommitIndex(), Applied: n.fsm.done.get(),
+		Last: n.raft.LastIndex(), Commit: min(n.raft.CommitIndex(), n.log.durable()), Applied: n.fsm.done.get(),
 		Servers: n.servers(), Contact: n.Contact(),
 		Stuck: n.log.StuckFor(), Applying: n.fsm.busy.longest(), Queued: n.packer.queue.len(),
 	}

@@ -108,8 +108,19 @@ func (g *gate) InstallSnapshot(id raft.ServerID, to raft.ServerAddress, req *raf
 	return g.Transport.InstallSnapshot(id, to, req, resp, data)
 }
 
+// RequestPreVote and RequestVote: who could not act as leader does not run for it.
 func (g *gate) RequestPreVote(id raft.ServerID, to raft.ServerAddress, req *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	if err := g.open(); err != nil {
+		return err
+	}
 	return g.vote.RequestPreVote(id, to, req, resp)
+}
+
+func (g *gate) RequestVote(id raft.ServerID, to raft.ServerAddress, req *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	if err := g.open(); err != nil {
+		return err
+	}
+	return g.Transport.RequestVote(id, to, req, resp)
 }
 
 // Close closes the transport underneath where it can be closed.

@@ -119,11 +119,17 @@ func crashDuringAppends(c *cluster, rng *rand.Rand) (operations, pending int) {
 		}
 		c.replace(disks)
 	}
+	for _, m := range c.members {
+		m.log.onAppend(nil)
+	}
 	all := c.settle()
 	for _, op := range acked {
 		if !slices.Contains(all, op) {
 			c.t.Errorf("%s was acknowledged and is not there", op)
 		}
+	}
+	for _, id := range c.voters {
+		c.stop(id)
 	}
 	return len(acked), pending
 }
@@ -150,7 +156,9 @@ func (c *cluster) powerCut(ids []string) map[string]disk {
 func (c *cluster) replace(disks map[string]disk) {
 	for id := range disks {
 		m := c.members[id]
-		c.until(30*time.Second, "nothing to be under way", func() bool { return len(m.node.packer.slots) == 0 })
+		c.until(30*time.Second, "nothing to be under way", func() bool {
+			return m.node.raft.State() != raft.Leader && len(m.node.packer.slots) == 0
+		})
 		c.kill(id)
 		m.store, m.log = disks[id].store, disks[id].log
 	}

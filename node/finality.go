@@ -83,7 +83,7 @@ func (n *Node) openCosigner(context.Context) error {
 	n.cosigner = cosign.New(cosign.Config{
 		Chain: n.chain, Org: n.id.Organisation.ID, Keys: n.cosigned, Log: n.store, Refused: n.mayNotCosign,
 		Final: n.final, Now: n.cfg.Now, Logger: n.log, Leader: n.leader, Send: n.sendCosign, Alarm: n.forkFound, Twice: n.lied,
-		Learn: n.learnPanels, HandOff: n.handedOver, Recovery: n.recoveryProof, Behind: n.behind, Asked: n.asked.Load, Wanted: n.timeWanted, Covered: n.replica.imported.Load,
+		Learn: n.learnPanels, HandOff: n.handedOver, Recovery: n.recoveryProof, Behind: n.behind, Asked: n.asked.Load, Doubt: n.doubted, Wanted: n.timeWanted, Covered: n.replica.imported.Load,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})

@@ -38,7 +38,7 @@ func (n *Node) limits() map[string]p2p.Limit {
 		federation.Protocol:      {Streams: followers, PerPeer: 4 * federation.MaxStreams, Memory: each},
 		federation.RangeProtocol: {Streams: followers, PerPeer: 4 * federation.MaxStreams, Memory: each},
 		state.Protocol:           {Streams: followers, PerPeer: 16, Memory: each},
-		cosign.LogProtocol:       small, cosign.AlarmProtocol: small, protocolOpen: small, protocolKeys: small, protocolWitness: small,
+		cosign.LogProtocol:       small, cosign.AlarmProtocol: small, cosign.RecallProtocol: small, protocolOpen: small, protocolKeys: small, protocolWitness: small,
 		protocolPosition: small, protocolSeed: small, protocolJoin: small, protocolAddresses: small,
 	}
 }

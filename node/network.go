@@ -153,6 +153,7 @@ func (n *Node) servePeers(context.Context) error {
 	n.serveState()
 	n.host.Handle(cosign.LogProtocol, p2p.Policy{Roles: enrolled, MaxRequest: 64}, n.serveLog)
 	n.host.Handle(cosign.AlarmProtocol, p2p.Policy{Roles: enrolled, MaxRequest: cosign.MaxProof}, n.serveAlarm)
+	n.host.Handle(cosign.RecallProtocol, p2p.Policy{Roles: []string{spec.RoleMember}, MaxRequest: 16}, n.serveRecall)
 	n.host.Handle(protocolWitness, p2p.Policy{Roles: []string{spec.RoleMember}, MaxRequest: 256}, n.serveWitness)
 	n.host.Handle(protocolAddresses, p2p.Policy{Roles: enrolled, MaxRequest: 2 << 10}, n.serveAddresses)
 	if n.consensus == nil {

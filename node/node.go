@@ -113,6 +113,7 @@ type Node struct {
 	witness      *witness.Witness          // for other logs, or nil
 	invites      *invitations
 	known        *addressBook                     // where sequencers are reached, as they and others say
+	doubt        atomic.Pointer[error]            // what this node cosigned is not in its mark
 	mayNotCosign error                            // why cosigned is nil on a member
 	notWitness   atomic.Pointer[error]            // why a member that does not sequence does not cosign what is final
 	keyed        bool                             // this node is of the digest tier: it has keys in the place of values

@@ -177,7 +177,8 @@ func (n *Node) takeFinal(note []byte) error {
 	return n.final.Advance(s)
 }
 
-// askEach asks those members that have not answered yet.
+// askEach asks those members that have not answered yet, and what they saw this node
+// cosign.
 func (n *Node) askEach(ctx context.Context, asked map[p2p.PeerID]bool) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -187,7 +188,7 @@ func (n *Node) askEach(ctx context.Context, asked map[p2p.PeerID]bool) {
 	left := slices.DeleteFunc(n.directory.members(), func(id p2p.PeerID) bool { return id == n.host.ID() || asked[id] })
 	for _, peer := range left {
 		wg.Go(func() {
-			err := n.fetchHandOffs(ctx, peer)
+			err := errors.Join(n.fetchHandOffs(ctx, peer), n.askWhatItCosigned(ctx, peer))
 			mu.Lock()
 			defer mu.Unlock()
 			if asked[peer] = err == nil; err != nil {

@@ -116,8 +116,15 @@ func (n *Node) cosignAfterwards(first bool) {
 			return
 		}
 		n.onStop(func(context.Context) error { return store.Close() })
+		n.cosigned = []cosign.Key{{Private: n.id.Cosign, Store: store}}
 	}
+	recalled := n.recallAll()
 	n.background(func(ctx context.Context) {
+		select {
+		case <-ctx.Done():
+		case <-recalled:
+		case <-n.after(recallWait):
+		}
 		for ctx.Err() == nil {
 			changed := n.final.Changed()
 			if err := n.cosignFinal(ctx, store); err != nil {
@@ -146,6 +153,9 @@ func (n *Node) stopWitnessing(err error) {
 // cosignFinal cosigns the newest final checkpoint unless that was done, and hands
 // it to every member.
 func (n *Node) cosignFinal(ctx context.Context, store *cosign.Store) error {
+	if err := n.doubted(); err != nil {
+		return err
+	}
 	c, signed := n.newestFinal()
 	mark := store.Mark()
 	if signed == nil || c.Size < mark.Size || n.replica.imported.Load() > c.Size {

@@ -51,6 +51,8 @@ type Config struct {
 	// Behind is told of a sequencer whose newest checkpoint a panel made final that this
 	// node does not know; or nil. It must not block.
 	Behind func(org string)
+	// Doubt says why this node must not cosign any more, once that was found; or nil.
+	Doubt func() error
 	// Refused says why this node must not cosign; or nil.
 	Refused error
 	// Leader names the organisation that leads consensus, "" while unknown.
@@ -97,7 +99,8 @@ type Cosigner struct {
 	grownAt   time.Time // when the log outgrew lastNamed; zero: it did not
 	ahead     *noted
 	conflicts map[string]conflict
-	told      map[string]int // lies that Twice was told of, by organisation
+	newest    map[spec.Seat]claim // of each key that cosigned, since this node runs
+	told      map[string]int      // lies that Twice was told of, by organisation
 	refused   error
 	started   time.Time
 	waiting   map[string]bool // organisations that have not greeted yet
@@ -119,7 +122,7 @@ type page struct {
 func New(cfg Config) *Cosigner {
 	c := &Cosigner{
 		cfg: cfg, peers: map[string]*peer{}, wake: make(chan struct{}, 1), pages: map[uint64]*page{}, held: map[string]int{},
-		conflicts: map[string]conflict{}, told: map[string]int{}, waiting: map[string]bool{}, refused: cfg.Refused,
+		conflicts: map[string]conflict{}, told: map[string]int{}, newest: map[spec.Seat]claim{}, waiting: map[string]bool{}, refused: cfg.Refused,
 	}
 	for _, org := range cfg.Chain.From(cfg.Final.Newest().Size) {
 		if org != cfg.Org {
@@ -249,6 +252,11 @@ func (c *Cosigner) refuse(err error) {
 func (c *Cosigner) step(ctx context.Context) (time.Duration, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.cfg.Doubt != nil && c.refused == nil {
+		if err := c.cfg.Doubt(); err != nil {
+			c.refuse(err)
+		}
+	}
 	size := c.cfg.Log.Size()
 	if c.cfg.Learn != nil { // after the size was read: the chain is then as far at least
 		if err := c.cfg.Learn(); err != nil {

@@ -185,3 +185,27 @@ func FuzzJudge(f *testing.F) {
 		}
 	})
 }
+
+func FuzzRecalled(f *testing.F) {
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	store, err := OpenStore(f.TempDir()+"/cosigned/mark", spec.PublicKey(key.Public().(ed25519.PublicKey)), true)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { store.Close() })
+	keys := []Key{{Private: key, Store: store}}
+	own := tlog.Cosign(tlog.Checkpoint{Origin: simOrigin, Size: 9, Root: spec.Hash{1}}, "alpha", key, 2)
+	b, err := spec.Encode([]claim{{Size: 9, Root: spec.Hash{1}, Key: own.Key, Time: 2, Sig: own.Sig}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := Recalled(simOrigin, "alpha", keys, b); spec.CodeOf(err) != spec.CodeForked {
+		f.Fatalf("a cosignature beyond the mark: %v", err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := Recalled(simOrigin, "alpha", keys, data); spec.CodeOf(err) == spec.CodeForked && !bytes.Contains(data, own.Sig[:]) {
+			t.Fatal("whoever has no key says what this node cosigned")
+		}
+	})
+}

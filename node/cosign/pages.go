@@ -26,6 +26,7 @@ func (c *Cosigner) Receive(org string, data []byte) ([]byte, error) {
 	c.mu.Lock()
 	final := c.cfg.Final.Newest()
 	for _, cl := range r.Claims {
+		c.remember(org, cl)
 		if cl.Size >= final.Size {
 			c.put(org, cl)
 		} else if err := c.late(org, cl); err != nil {

@@ -144,7 +144,8 @@ func problemOf(err error) wire.Problem {
 // fail answers with a problem.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(r.Context().Err(), context.Canceled) {
-		return // the caller is gone
+		// The caller is gone, or was too slow: to return would answer 200.
+		panic(http.ErrAbortHandler)
 	}
 	p := problemOf(err)
 	p.RequestID = w.Header().Get(requestIDHeader)

@@ -173,7 +173,9 @@ func TestLeaderWithAHungLogIsReplaced(t *testing.T) {
 			t.Error("a leader with a stuck log still says that it leads")
 		}
 		c.submit("second")
-		if took := time.Since(begun); took > 6*time.Second {
+		took := time.Since(begun)
+		t.Logf("hung log of the leader: the next write was acknowledged after %v (raft's timers; no time is spent on computing)", took)
+		if took > 6*time.Second {
 			t.Errorf("the next write took %v", took)
 		}
 		close(release)
@@ -205,7 +207,9 @@ func TestFailedAppendStopsTheNodeAndARestartRejoins(t *testing.T) {
 		c.start(low.id)
 		begun := time.Now()
 		c.converge(2)
-		if took := time.Since(begun); took > 5*time.Second {
+		took := time.Since(begun)
+		t.Logf("failed append of a follower: it had caught up %v after its start (raft's timers; no time is spent on computing)", took)
+		if took > 5*time.Second {
 			t.Errorf("it took %v to catch up", took)
 		}
 	})

@@ -85,7 +85,8 @@ func enrollable(v *view, o *spec.Organisation) error {
 	return unused(v, o.OpKey, o.CosignKey, o.Libp2pKey)
 }
 
-// unused refuses keys that any organisation has, had as an op key, or had when it left.
+// unused refuses keys that any organisation has, had as an op key, cosigned with on a
+// panel, or had when it left.
 func unused(v *view, keys ...spec.PublicKey) error {
 	clash := false
 	look := func(r *spec.OrgRecord) {
@@ -103,6 +104,16 @@ func unused(v *view, keys ...spec.PublicKey) error {
 	err := each(v, spec.FormerPrefix, f, func() { *f = spec.FormerRecord{} }, func([]byte) (bool, error) {
 		look(&f.Enrolled)
 		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	var p spec.PanelRecord
+	err = each(v, spec.PanelPrefix, &p, func() { p = spec.PanelRecord{} }, func([]byte) (bool, error) {
+		for _, s := range p.Panel.Seats {
+			clash = clash || slices.Contains(keys, s.Key)
+		}
+		return !clash, nil
 	})
 	if err == nil && clash {
 		return spec.Errorf(spec.CodeEnrolled, "one of these keys is or was an enrolled organisation's")

@@ -81,6 +81,11 @@ func openPebble(dir string, o *Options, create bool) (*pebble.DB, error) {
 		po.L0StopWritesThreshold = 1 << 20
 		po.CompactionConcurrencyRange = func() (int, int) { return 2, 2 }
 	}
+	if held := o.compactions; held != nil {
+		po.Experimental.CompactionScheduler = held
+		// A write that waits for compactions would wait for ever. Pebble holds its lock here.
+		po.EventListener.WriteStallBegin = func(pebble.WriteStallBeginInfo) { go held.begin() }
+	}
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = filterPolicy
 	}

@@ -33,7 +33,8 @@ type Options struct {
 	Keyed         bool // the store has keys in the place of values: that of a reader of the digest tier
 	anyTier       bool // whatever Keyed says
 	cache         *pebble.Cache
-	staging       bool // the database is one in the making
+	staging       bool         // the database is one in the making
+	compactions   *compactions // of the database, or nil
 	damage        *spotter
 }
 
@@ -107,7 +108,10 @@ func Open(dir string, o Options) (*Store, error) {
 }
 
 func (s *Store) openDatabase(name string, create bool) (*database, error) {
-	p, err := openPebble(s.opts.FS.PathJoin(s.dir, name), &s.opts, create)
+	o := s.opts
+	held := holdCompactions()
+	o.compactions = held
+	p, err := openPebble(o.FS.PathJoin(s.dir, name), &o, create)
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +119,7 @@ func (s *Store) openDatabase(name string, create bool) (*database, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("checking the store: %w", err), p.Close())
 	}
+	held.begin()
 	return d, nil
 }
 

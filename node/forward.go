@@ -186,6 +186,7 @@ func (n *Node) serveSubmit(ctx context.Context, from p2p.PeerID, _ string, req [
 	if err != nil {
 		return nil, err
 	}
+	defer n.commits.begin()()
 	verdicts := make([]verdict, len(subs))
 	var not *consensus.NotLeaderError
 	results := n.lead(ctx, subs)

@@ -146,7 +146,7 @@ func (n *Node) openConsensus(context.Context) error {
 // servePeers opens the protocols that this node answers. Each says who may call.
 func (n *Node) servePeers(context.Context) error {
 	enrolled := []string{spec.RoleMember, spec.RoleReader, spec.RoleReferrer, spec.RoleAuditor, roleDigest}
-	n.bulk = federation.Bulk(n.cfg.BulkRate)
+	n.bulk = newBulk(n.cfg.BulkRate, &n.commits)
 	n.followers = federation.Serve(n.host, &finalSource{replica: n.replica, final: n.final}, federation.ServeOptions{
 		Roles: enrolled, Pushed: n.cfg.Followers, Subscribers: n.cfg.Subscribers, Bulk: n.bulk, Now: n.cfg.Now, Logger: n.log,
 	})

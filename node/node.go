@@ -14,8 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/tocsin-db/tocsin/consensus"
 	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/consortia"
@@ -90,7 +88,8 @@ type Node struct {
 	following    atomic.Pointer[federation.Reader] // the same, once it is there
 	pinned       []p2p.PeerID                      // that are followed in place of members
 	followers    *federation.Server
-	bulk         *rate.Limiter // of all that followers fetch in bulk
+	bulk         *bulk // of all that followers fetch in bulk
+	commits      commits
 	snapshots    *state.Server
 	chain        *tlog.Chain // who makes the log final
 	links        cosign.LinkStore

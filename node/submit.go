@@ -137,6 +137,7 @@ func (n *Node) seeThrough(ctx context.Context, make func() (spec.Submission, err
 	if err := n.awaitTime(ctx); err != nil {
 		return spec.Outcome{}, err
 	}
+	defer n.commits.begin()()
 	for tries := 0; ; tries++ {
 		sub, err := make()
 		if err != nil {

@@ -84,6 +84,11 @@ func Bench(ctx context.Context, o BenchOptions, out io.Writer) error {
 		return err
 	}
 	defer c.Stop(context.WithoutCancel(ctx))
+	if o.Bulk {
+		if err := c.untilSnapshot(ctx); err != nil {
+			return err
+		}
+	}
 	r, acked, err := c.measure(ctx, o)
 	if err != nil {
 		return err

@@ -174,7 +174,7 @@ func (b *bootstrapBench) openNetwork() error {
 		}
 		keys = append(keys, key)
 	}
-	var bulk *rate.Limiter
+	var bulk federation.Pacer // nil: not paced
 	if b.opts.Rate > 0 {
 		bulk = rate.NewLimiter(rate.Limit(b.opts.Rate/8), 1<<20)
 	}

@@ -76,10 +76,11 @@ func TestUpstreamsThatLackGiveWay(t *testing.T) {
 			t.Errorf("%d streams in ten minutes", dials)
 		}
 		serve(n, src, "e")
-		src.finish()
-		advance(2 * time.Minute)
-		src.finish()
-		advance(30 * time.Second)
+		for range 6 {
+			src.finish()
+			short.finish()
+			advance(30 * time.Second)
+		}
 		k.is(t, Live, src)
 	})
 }

@@ -49,7 +49,7 @@ type ServeOptions struct {
 	Pushed      int              // streams that are pushed to at most; 0: DefaultPushed
 	Subscribers int              // subscriptions at most; 0: DefaultSubscribers
 	BulkRate    int              // bytes a second over all bulk streams; 0: DefaultBulkRate
-	Bulk        *rate.Limiter    // shared with other bulk protocols; nil: one of BulkRate
+	Bulk        Pacer            // shared with other bulk protocols; nil: one of BulkRate
 	Now         func() time.Time // nil: time.Now
 	Logger      *slog.Logger     // nil: slog.Default()
 }
@@ -59,13 +59,18 @@ type ServeOptions struct {
 type Server struct {
 	src  Source
 	opts ServeOptions
-	bulk *rate.Limiter
+	bulk Pacer
 
 	mu     sync.Mutex
 	subs   map[*session]struct{}
 	pushed int
 
 	tidings tidings
+}
+
+// A Pacer says when n more bytes may be sent in bulk. A *rate.Limiter is one.
+type Pacer interface {
+	WaitN(ctx context.Context, n int) error
 }
 
 // Bulk makes the limiter of ServeOptions.Bulk: bytesPerSecond (0: DefaultBulkRate),

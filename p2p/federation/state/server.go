@@ -10,8 +10,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"golang.org/x/time/rate"
-
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/p2p/federation"
 	"github.com/tocsin-db/tocsin/spec"
@@ -38,7 +36,7 @@ type ServeOptions struct {
 	ChunkRoles []string                        // that may ask for chunks as well
 	KeyRoles   []string                        // that may ask for chunks of keys
 	Role       func(p2p.PeerID) (string, bool) // as of now; nil: as when the stream was opened
-	Bulk       *rate.Limiter                   // of all bulk streams; nil: not paced
+	Bulk       federation.Pacer                // of all bulk streams; nil: not paced
 	Answers    int                             // that are made at once at most; 0: 8
 	Logger     *slog.Logger                    // nil: slog.Default()
 }

@@ -35,7 +35,11 @@ func (r *Reader) final(l *link, note []byte) (*Final, error) {
 func (r *Reader) shown(l *link, note []byte) *Final {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, f := range []*Final{l.final, r.visible, r.target, r.opened} {
+	known := []*Final{l.final, r.visible, r.target}
+	if r.opened != nil && r.opened.under == r.panel.Number() { // another may not make it final
+		known = append(known, r.opened)
+	}
+	for _, f := range known {
 		if f != nil && bytes.Equal(f.Note, note) {
 			return f
 		}

@@ -196,8 +196,8 @@ func (w coveredWriter) Write(p []byte) (int, error) {
 // and, where it is set to fail closed, from what is too old. A node that halted
 // answers from what it had.
 func (n *Node) mayAnswer() (api.Freshness, error) {
-	for _, c := range n.Ready(context.Background()) {
-		if err := refusal(c); err != nil && c.Name != checkHistory {
+	for _, c := range n.answering() {
+		if err := refusal(c); err != nil {
 			return api.Freshness{}, err
 		}
 	}

@@ -18,6 +18,20 @@ import (
 // had, and remembers it: from then on it answers from what it has, flagged by its
 // age. A store that lost what was final makes it begin again.
 func (n *Node) Ready(context.Context) []api.Check {
+	checks := n.answering()
+	if n.reader != nil {
+		c := api.Check{Name: "history", OK: true} // a node that found two final histories answers on
+		if err := n.halted(); err != nil {
+			c.OK, c.Reason = false, err.Error()
+		}
+		checks = append(checks, c)
+	}
+	return checks
+}
+
+// answering are the checks without which no lookup is answered. They are made for each,
+// and cost nothing.
+func (n *Node) answering() []api.Check {
 	ok := n.complete.Load() || n.reader != nil && n.followed()
 	c := api.Check{Name: "sync", OK: ok}
 	if !ok {
@@ -27,15 +41,7 @@ func (n *Node) Ready(context.Context) []api.Check {
 	if err := n.store.Damage(); err != nil {
 		store.OK, store.Reason = false, err.Error()
 	}
-	checks := []api.Check{c, n.coverage(), store}
-	if n.reader != nil {
-		c := api.Check{Name: checkHistory, OK: true}
-		if err := n.halted(); err != nil {
-			c.OK, c.Reason = false, err.Error()
-		}
-		checks = append(checks, c)
-	}
-	return checks
+	return []api.Check{c, n.coverage(), store}
 }
 
 // coverage fails while the database came from another node and nothing final says yet
@@ -47,9 +53,6 @@ func (n *Node) coverage() api.Check {
 	}
 	return c
 }
-
-// checkHistory fails on a node that found two final histories. It answers on.
-const checkHistory = "history"
 
 // caughtUpFile marks a data directory whose node has had the whole log once.
 const caughtUpFile = "caught-up"

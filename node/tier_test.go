@@ -5,13 +5,18 @@ package node_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/tocsin-db/tocsin/node"
 	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/identity"
 	"github.com/tocsin-db/tocsin/node/trial"
@@ -357,4 +362,77 @@ func changeTier(t *testing.T, snapshots, behind uint64) {
 	if name := holdsValue(t, reader.Dir, 6); name != "" {
 		t.Fatalf("%s holds a value", name)
 	}
+}
+
+// What a snapshot from before a change of tier says does not undo the change: a reader
+// whose database is older than the decision for which it was begun anew keeps it and
+// goes on. Here it is that of a member from before the decision.
+func TestASnapshotFromBeforeAChangeOfTierDoesNotUndoIt(t *testing.T) {
+	ctx, c := foundWith(t, trial.Options{Members: 3})
+	listPictures(t, c, 0, 2)
+	reader, err := c.AddDigestReader(ctx, "tango")
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitSame(t, ctx, c, reader)
+	charlie := c.Members[2]
+	awaitSame(t, ctx, c, charlie)
+	for _, p := range []*trial.Participant{reader, charlie} {
+		if err := p.Stop(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store := filepath.Join(reader.Dir, "fsm")
+	if err := os.RemoveAll(store); err != nil {
+		t.Fatal(err)
+	}
+	copyData(t, store, filepath.Join(charlie.Dir, "fsm"))
+	if err := c.Start(ctx, charlie); err != nil {
+		t.Fatal(err)
+	}
+	id, err := c.Members[0].Submit(ctx, "", func([]byte) spec.Body {
+		return &spec.Membership{Action: spec.ActionTier, Org: reader.ID, Tier: spec.TierFull}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	approve(t, c.Members[1], id)
+	decided := c.Members[1].LogSize()
+	if err := os.WriteFile(filepath.Join(reader.Dir, "tier"), fmt.Append(nil, spec.TierFull, " ", decided), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := &counted{message: "a case changed this node's tier"}
+	reader.Configure(func(cfg *node.Config) { cfg.Logger = slog.New(log) })
+	if err := c.Start(ctx, reader); err != nil {
+		t.Fatal(err)
+	}
+	near := flipped(picture(1)[1], 0)
+	err = trial.Await(ctx, func() (bool, error) {
+		if log.times.Load() > 0 {
+			return false, errors.New("what is older than the decision changed the tier")
+		}
+		a, err := reader.Match(ctx, []spec.Signal{near})
+		return err == nil && a.Verdict() == api.VerdictMatch && reader.LogSize() >= decided, nil
+	})
+	if err != nil {
+		t.Fatalf("the reader is not of the full tier: %v", err)
+	}
+	awaitSame(t, ctx, c, reader)
+}
+
+// counted is a log that counts one message.
+type counted struct {
+	slog.Handler
+	message string
+	times   atomic.Int64
+}
+
+func (h *counted) Enabled(context.Context, slog.Level) bool { return true }
+func (h *counted) WithAttrs([]slog.Attr) slog.Handler       { return h }
+func (h *counted) WithGroup(string) slog.Handler            { return h }
+func (h *counted) Handle(_ context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, h.message) {
+		h.times.Add(1)
+	}
+	return nil
 }

@@ -182,10 +182,42 @@ func (p *program) caseShow(c *cli.Context) error {
 	if c.Bool("json") {
 		return p.json(resp.JSON200)
 	}
-	return p.printCase(resp.JSON200)
+	meanings, err := meaningRows(c.Context, client, resp.JSON200.Content)
+	if err != nil {
+		return err
+	}
+	return p.printCase(resp.JSON200, meanings)
 }
 
-func (p *program) printCase(k *wire.Case) error {
+// meaningRows says in English and French what the terms of the taxonomy mean that
+// label a case: those who vote are to mean the same by them.
+func meaningRows(ctx context.Context, client *wire.ClientWithResponses, items []wire.Item) (rows [][]string, err error) {
+	used := map[string]bool{}
+	for i := range items {
+		for _, l := range items[i].Labels {
+			used[l] = true
+		}
+	}
+	if len(used) == 0 {
+		return nil, nil
+	}
+	resp, err := client.ShowTaxonomyWithResponse(ctx)
+	if err != nil {
+		return nil, callError(err, nil, 0, nil)
+	}
+	if err := callError(nil, resp.HTTPResponse, 200, resp.ApplicationProblemJSONDefault); err != nil {
+		return nil, err
+	}
+	for _, t := range resp.JSON200.Terms {
+		if label := t.Axis + ":" + t.Code; used[label] {
+			rows = append(rows, []string{label, t.NameEn + ": " + t.TextEn}, []string{"", t.NameFr + " : " + t.TextFr})
+		}
+	}
+	return rows, nil
+}
+
+// printCase shows a case, with what the labels in it mean.
+func (p *program) printCase(k *wire.Case, meanings [][]string) error {
 	rows := [][]string{
 		{"case", k.ID}, {"kind", string(k.Kind)}, {"state", string(k.State)}, {"from", k.Organisation}, {"reason", k.Reason},
 		{"opened", day(k.Opened)}, until(k),
@@ -223,7 +255,7 @@ func (p *program) printCase(k *wire.Case) error {
 	for i := range k.Content {
 		rows = append(rows, itemRows(fmt.Sprintf("item %d", i), &k.Content[i])...)
 	}
-	if err := p.table(rows); err != nil {
+	if err := p.table(append(rows, meanings...)); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(p.out, "\n%s\n", strings.Join(k.Explanation, "\n"))

@@ -232,7 +232,8 @@ func TestAForkedUpstreamHaltsAReader(t *testing.T) {
 		}
 		rec := httptest.NewRecorder()
 		reader.MetricsHandler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
-		if b, _ := io.ReadAll(rec.Body); !strings.Contains(string(b), `tocsin_sync_state{consortium="trial",state="HALT"} 1`) || !strings.Contains(string(b), `tocsin_stale{consortium="trial"} 1`) {
+		if b, _ := io.ReadAll(rec.Body); !strings.Contains(string(b), `tocsin_sync_state{consortium="trial",state="HALT"} 1`) || !strings.Contains(string(b), `tocsin_stale{consortium="trial"} 1`) ||
+			!strings.Contains(string(b), `tocsin_evidence{consortium="trial"} 1`) && when != "at once" {
 			t.Errorf("%s: metrics:\n%s", when, b)
 		}
 		if a, err := reader.Match(ctx, []spec.Signal{sha(1)}); err != nil || len(a.Matches) != 1 || !a.Stale {

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"math"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,6 +50,7 @@ func (n *Node) measure(all prometheus.Registerer, consortium string) {
 	gauge(reg, "bulk_rate_bytes", "Bytes a second for all nodes that are far behind together.", nil, func() float64 { return float64(n.serves().BulkRate) })
 	gauge(reg, "snapshot_chunks_sent", "Chunks of snapshots that were sent since the start.", nil, func() float64 { return float64(n.serves().Chunks) })
 	gauge(reg, "snapshot_bytes_sent", "Bytes of snapshots that were sent since the start.", nil, func() float64 { return float64(n.serves().BulkBytes) })
+	gauge(reg, "evidence", "Proofs that organisations cosigned two histories. Anything but 0 is an alarm.", nil, n.evidenceKept)
 	if n.reader == nil {
 		return
 	}
@@ -66,4 +68,14 @@ func truth(b bool) float64 {
 		return 1
 	}
 	return 0
+}
+
+// evidenceKept is how many proofs this node keeps, NaN where that cannot be told.
+func (n *Node) evidenceKept() float64 {
+	kept, err := n.evidence.List()
+	if err != nil {
+		n.log.Error("counting the evidence", "error", err)
+		return math.NaN()
+	}
+	return float64(len(kept))
 }

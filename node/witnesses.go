@@ -54,7 +54,14 @@ func (n *Node) openWitness(context.Context) (err error) {
 			n.fail(fmt.Errorf("the witness's door closed: %w", err))
 		}
 	}()
-	n.onStop(server.Shutdown)
+	n.onStop(func(ctx context.Context) error {
+		turn, cancel := context.WithTimeout(ctx, 2*time.Second) // whoever is slow holds nothing up
+		defer cancel()
+		if server.Shutdown(turn) == nil {
+			return nil
+		}
+		return server.Close()
+	})
 	n.log.Info("the node witnesses", "address", l.Addr().String(), "verifier_key", n.witness.VerifierKey())
 	return nil
 }

@@ -113,7 +113,7 @@ func (s *logStore) StoreLogs(ls []*raft.Log) error {
 	for i, l := range ls {
 		sealed[i] = seal(l)
 	}
-	if s.leads != nil && s.leads() && s.later(sealed) {
+	if s.leads != nil && s.leads() && waits(ls) && s.later(sealed) {
 		return nil
 	}
 	if err := s.awaitAll(); err != nil {

@@ -29,6 +29,14 @@ type tail struct {
 	moved   chan struct{} // closed when entries became durable; nil while nobody waits
 }
 
+// waits reports whether entries may be counted before they are durable: the leader's
+// own commands and barriers. By the entry that begins a term raft takes what is of
+// earlier terms for committed (Ongaro's thesis, §3.6.2), and a configuration is in
+// force as soon as it is appended: both are on the leader's disk before anybody's.
+func waits(entries []*raft.Log) bool {
+	return !slices.ContainsFunc(entries, func(l *raft.Log) bool { return l.Type != raft.LogCommand && l.Type != raft.LogBarrier })
+}
+
 // later appends entries in the background; false when there is no room.
 func (s *logStore) later(sealed []*raft.Log) bool {
 	t := &s.tail
@@ -98,8 +106,17 @@ func (s *logStore) await(index uint64) error {
 	}
 }
 
-// awaitAll is await for all that was appended so far.
-func (s *logStore) awaitAll() error { return s.await(math.MaxUint64) }
+// awaitAll is await for all that was appended so far, whatever comes meanwhile.
+func (s *logStore) awaitAll() error {
+	t := &s.tail
+	t.mu.Lock()
+	last := uint64(0)
+	if n := len(t.entries); n > 0 {
+		last = t.entries[n-1].Index
+	}
+	t.mu.Unlock()
+	return s.await(last)
+}
 
 // durable is the index before the first entry that is not durable yet.
 func (s *logStore) durable() uint64 {

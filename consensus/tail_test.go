@@ -65,6 +65,38 @@ func TestFollowersAppendWhileTheLeaderDoes(t *testing.T) {
 	})
 }
 
+// By the entry that begins its term a leader has what is of earlier terms taken for
+// committed: it is on the leader's own disk before it goes to anybody.
+func TestTheEntryThatBeginsATermIsDurableBeforeItIsSent(t *testing.T) {
+	inCluster(t, 3, nil, func(c *cluster) {
+		c.submit("first")
+		c.converge(1)
+		busy := make(chan struct{})
+		var first, early atomic.Int32
+		for _, m := range c.members {
+			m.log.onAppend(func(entries []*raft.Log) error {
+				if slices.ContainsFunc(entries, func(l *raft.Log) bool { return l.Type == raft.LogNoop }) {
+					if first.Add(1) == 1 {
+						<-busy
+					} else {
+						early.Add(1)
+					}
+				}
+				return nil
+			})
+		}
+		c.stop(c.leader().id)
+		c.until(10*time.Second, "another to begin a term", func() bool { return first.Load() > 0 })
+		<-time.After(500 * time.Millisecond)
+		synctest.Wait()
+		if n := early.Load(); n > 0 {
+			t.Errorf("%d others were sent it while it was on its way to the leader's disk", n)
+		}
+		close(busy)
+		c.submit("second")
+	})
+}
+
 // What a leader's disk lost in a power cut was acknowledged by nobody.
 func TestACrashDuringAppendsLosesNothingThatWasAcknowledged(t *testing.T) {
 	var acked, pending int // operations; crashes of a leader with a tail

@@ -190,6 +190,9 @@ func (a *applying) takeMade() (remains bool, err error) {
 	if a.store = nil; err != nil || !finished {
 		return true, err
 	}
+	if err := a.putAside("raft"); err != nil { // what is still there is the old one
+		return false, err
+	}
 	return false, durable.Rename(a.path(recoveringDir), a.path("fsm"))
 }
 
@@ -353,8 +356,10 @@ func (a *applying) exchange() error {
 		}
 		a.store = nil
 	}
-	if err := errors.Join(a.putAside("raft"), a.putAside("fsm")); err != nil {
-		return err
+	for _, name := range []string{"raft", "fsm"} { // in this order: a repetition looks whether there is a fsm
+		if err := a.putAside(name); err != nil {
+			return err
+		}
 	}
 	if err := durable.Rename(a.path(recoveringDir), a.path("fsm")); err != nil {
 		return err

@@ -134,6 +134,9 @@ func TestARecoveryThatIsInterruptedIsRepeated(t *testing.T) {
 		{"its database is lost", "echo", []string{"fsm"}, dump.Bytes(), []string{
 			"while the database is made", "made a database", "kept the proof", "carried out", "exchanged the database", "advanced what is final", "kept the links",
 		}},
+		{"its database is lost, and its raft log is there", "alpha", []string{"fsm"}, dump.Bytes(), []string{
+			"while the database is made", "made a database", "kept the proof", "carried out", "put raft aside", "exchanged the database", "advanced what is final", "kept the links",
+		}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			before := filepath.Join(t.TempDir(), "node")

@@ -95,14 +95,21 @@ func awaitNext(v *view, told []string) error {
 			bad = fmt.Errorf("%w: a decided case cannot be read", ErrState)
 			return false
 		}
-		c = new(spec.Case)
-		bad = need(v, spec.CaseKey(id), c)
-		return false
+		var decided spec.Case
+		if bad = need(v, spec.CaseKey(id), &decided); bad == nil && awaited(&decided) {
+			c = &decided
+		}
+		return bad == nil && c == nil
 	})
 	if err != nil || bad != nil || c == nil {
 		return errors.Join(err, bad)
 	}
 	return v.put(spec.AwaitedKey, &spec.AwaitedRecord{Index: c.Decided, DueMS: c.DecidedMS + clock.MatchableMS})
+}
+
+// awaited reports whether a decision changed what nodes match.
+func awaited(c *spec.Case) bool {
+	return c.Outcome == spec.OutcomeAccepted && (c.Kind == spec.KindProposal || c.Kind == spec.KindDispute)
 }
 
 // unconfirmed returns the members whose receipts do not reach a decision.

@@ -52,8 +52,9 @@ func (p *Proved) ID() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Judge reads and verifies evidence of either kind: of a fork with the panels that
-// chain knows, of an equivocation with the genesis document alone.
+// Judge reads and verifies evidence of either kind with the panels that chain knows. An
+// equivocation brings what it takes to verify it from the genesis document alone, which
+// shows as much as it says of how panels took over.
 func Judge(data []byte, g *spec.Genesis, chain *tlog.Chain) (*Proved, error) {
 	p := &Proved{Bytes: data}
 	if len(data) > 0 && data[0] == arrayOf11 {
@@ -62,7 +63,15 @@ func Judge(data []byte, g *spec.Genesis, chain *tlog.Chain) (*Proved, error) {
 			return nil, err
 		}
 		p.Kind, p.Accused, p.Size = Equivocating, []string{e.Org}, e.Size
-		return p, e.Verify(g)
+		if err = e.Verify(g); err == nil && len(e.Note) > 0 && chain.Number() > uint64(len(e.Links)) {
+			// Its links may end before a panel that this chain knows, and with it a
+			// recovery that discarded what the note calls final.
+			_, err = chain.OpenFinal(e.Note)
+		}
+		if err == nil && len(e.Statements) == 1 && chain.Discards(e.Size) {
+			err = errNoEquivocation
+		}
+		return p, err
 	}
 	e, err := ParseEvidence(data)
 	if err != nil {

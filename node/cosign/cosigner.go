@@ -248,15 +248,20 @@ func (c *Cosigner) refuse(err error) {
 	}
 }
 
-// step does what is due and returns when to look again.
-func (c *Cosigner) step(ctx context.Context) (time.Duration, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// doubt ends cosigning if it was found that it must. Caller holds mu.
+func (c *Cosigner) doubt() {
 	if c.cfg.Doubt != nil && c.refused == nil {
 		if err := c.cfg.Doubt(); err != nil {
 			c.refuse(err)
 		}
 	}
+}
+
+// step does what is due and returns when to look again.
+func (c *Cosigner) step(ctx context.Context) (time.Duration, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.doubt()
 	size := c.cfg.Log.Size()
 	if c.cfg.Learn != nil { // after the size was read: the chain is then as far at least
 		if err := c.cfg.Learn(); err != nil {
@@ -317,6 +322,7 @@ func (c *Cosigner) ready() bool {
 		return false
 	}
 	heard := len(c.waiting) == 0 && (c.cfg.Asked == nil || c.cfg.Asked())
+	c.doubt() // what the last of them said may be one
 	return c.refused == nil && (heard || c.cfg.Now().Sub(c.started) >= greet)
 }
 

@@ -147,21 +147,10 @@ func (e *Equivocation) other(chain *tlog.Chain, final *tlog.Signed) error {
 		}
 		return nil
 	}
-	if len(e.Root) != 1 || e.Root[0] == e.Statements[0].Root || Discarded(chain, e.Size) {
+	if len(e.Root) != 1 || e.Root[0] == e.Statements[0].Root || chain.Discards(e.Size) {
 		return errNoEquivocation
 	}
 	return tlog.CheckConsistency(e.Proof, e.Size, e.Root[0], final.Size, final.Root)
-}
-
-// Discarded reports whether a recovery went on from before a size, so that there were
-// two logs of that size in good faith.
-func Discarded(chain *tlog.Chain, size uint64) bool {
-	for _, r := range chain.Recoveries() {
-		if size > r.From {
-			return true
-		}
-	}
-	return false
 }
 
 // enrolled checks that the state has the key as that of a member, or of one that was.

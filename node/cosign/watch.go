@@ -105,7 +105,7 @@ func (w *Watch) compare() {
 // tells of it. What it cannot tell, of sizes before the snapshot that this node began
 // with, others can. Caller holds mu.
 func (w *Watch) lie(h *heard) bool {
-	if h.same || h.Size > min(w.Final.Newest().Size, w.Log.Size()) || Discarded(w.Chain, h.Size) {
+	if h.same || h.Size > min(w.Final.Newest().Size, w.Log.Size()) || w.Chain.Discards(h.Size) {
 		return false
 	}
 	root, err := tlog.Root(w.Log, h.Size)

@@ -346,6 +346,52 @@ func TestThePinnedEquivocationsAccuse(t *testing.T) {
 	}
 }
 
+// What ends before a panel that took over shows nothing to whoever knows that panel,
+// whether it discarded a part of the log or was handed over to; two roots of one size
+// show the same to all.
+func TestAnEquivocationIsHeldAgainstThePanelsThatAreKnown(t *testing.T) {
+	g, err := spec.ParseGenesis(bytesOf(t, "genesis"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]spec.Code{"equivocation-founder": "", "equivocation-one-root": spec.CodeNotFinal} {
+		data := bytesOf(t, name)
+		e, err := cosign.ParseEquivocation(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, recovered := range []bool{false, true} {
+			chain, err := tlog.NewChain(g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range e.Links {
+				if err := chain.Add(&e.Links[i]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			size, from := e.Size+1, uint64(0)
+			if len(e.Note) > 0 {
+				final, err := chain.OpenFinal(e.Note)
+				if err != nil {
+					t.Fatal(err)
+				}
+				size = final.Size
+			}
+			if recovered {
+				size, from = size+1, size-1
+			}
+			next := &spec.Panel{Number: chain.Number() + 1, K: 1, Seats: []spec.Seat{{Org: "zulu", Key: public(99)}}}
+			if err := chain.Grow(next, size, from); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := cosign.Judge(data, g, chain); spec.CodeOf(err) != want {
+				t.Errorf("%s, where a panel took over, by a recovery: %v: %v", name, recovered, err)
+			}
+		}
+	}
+}
+
 // TestWhatIsNoEquivocation changes the parts of evidence, everything signed anew.
 func TestWhatIsNoEquivocation(t *testing.T) {
 	g, err := spec.ParseGenesis(bytesOf(t, "genesis"))

@@ -206,6 +206,45 @@ func TestAPanelThatWasReplacedMakesNothingFinal(t *testing.T) {
 	})
 }
 
+// A checkpoint that only the panel before made final, of another log, halts nobody once
+// the next panel is known.
+func TestAPanelThatWasReplacedHaltsNobody(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context, n *pipes) {
+		c := newCouncil()
+		of := &spec.Panel{Number: 1, K: 4}
+		for i, key := range c.keys {
+			of.Seats = append(of.Seats, spec.Seat{Org: c.Orgs()[i], Key: publicOf(key)})
+		}
+		next, err := tlog.NewPanel(origin, of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		forged, src := newLog(), grown(3)
+		for range 4 {
+			forged.grow(nil, []byte("forged"), []byte("leaf"))
+		}
+		serve(n, forged, "old")
+		Serve(n.at("new"), (&liar{memLog: src}).cosigned(c, 4, time.Now), serveOpts)
+		panel := &learner{Panel: c.Panel, next: next}
+		k := read(ctx, n, []p2p.PeerID{"old"}, func(cfg *ReaderConfig) {
+			cfg.Panel, cfg.Replica = panel, handing{cfg.Replica.(*memLog), panel}
+		})
+		advance(8 * time.Second)
+		k.SetUpstreams([]p2p.PeerID{"new"})
+		advance(20 * time.Second)
+		k.is(t, Live, src)
+		src.grow(nil, []byte("goes"), []byte("on"))
+		if src.Size() != forged.Size() {
+			t.Fatalf("logs of %d and %d leaves", src.Size(), forged.Size())
+		}
+		advance(20 * time.Second)
+		k.is(t, Live, src)
+		if k.Fork() != nil || len(k.forks) > 0 {
+			t.Fatal("a fork is told of")
+		}
+	})
+}
+
 // foreign is a final note of another consortium, whose members have the same keys.
 func foreign(size uint64) []byte {
 	own := newCouncil()

@@ -121,6 +121,7 @@ func (r *Reader) take(groups []Group, proof []hash, f *Final) (fresh bool, err e
 		return false, nil
 	}
 	fresh, err = r.append(groups, proof, f)
+	defer r.reread()
 	if err != nil || !fresh {
 		return false, err
 	}

@@ -3,8 +3,10 @@
 package federation
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/tocsin-db/tocsin/p2p"
@@ -125,8 +127,63 @@ func (r *Reader) halt(f *Fork) error {
 	return r.haltLocked(f)
 }
 
+// stands reports whether the panels that are known now make both checkpoints of a fork
+// final, and forgets those that they do not: one may have been read before the panel of
+// its size was known. Caller holds apply.
+func (r *Reader) stands(f *Fork) bool {
+	gone := func(note []byte) bool {
+		_, err := r.panel.OpenFinal(note)
+		return err != nil
+	}
+	other, final := gone(f.Other), gone(f.Final)
+	if !other && !final {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	drop := func(x *Final) bool {
+		return x != nil && (other && bytes.Equal(x.Note, f.Other) || final && bytes.Equal(x.Note, f.Final))
+	}
+	r.doubts = slices.DeleteFunc(r.doubts, drop)
+	if drop(r.target) && r.visible != nil {
+		r.target = r.visible
+	}
+	return false
+}
+
+// reread reads again what was read before the newest panel was known, and forgets what
+// that panel does not make final. Caller holds apply.
+func (r *Reader) reread() {
+	number := r.panel.Number()
+	r.mu.Lock()
+	old := append(slices.Clone(r.doubts), r.target)
+	r.mu.Unlock()
+	for _, f := range old {
+		if f == nil || f.under == number {
+			continue
+		}
+		again, err := r.open(f.Note)
+		r.mu.Lock()
+		if i := slices.Index(r.doubts, f); i >= 0 && err == nil {
+			r.doubts[i] = again
+		} else if i >= 0 {
+			r.doubts = slices.Delete(r.doubts, i, i+1)
+		}
+		if r.target == f && err == nil {
+			r.target = again
+		} else if r.target == f && r.visible != nil {
+			r.target = r.visible
+			r.poke()
+		}
+		r.mu.Unlock()
+	}
+}
+
 // haltLocked is halt for who holds apply.
 func (r *Reader) haltLocked(f *Fork) error {
+	if !r.stands(f) {
+		return nil
+	}
 	m := r.marks.Mark()
 	m.Fork = f
 	err := r.marks.Raise(m)

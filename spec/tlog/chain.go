@@ -87,6 +87,14 @@ func (c *Chain) Recoveries() (out []Recovered) {
 	return out
 }
 
+// Discards reports whether a recovery that is known, proved or not, went on from before
+// a size, so that there were two logs of that size in good faith.
+func (c *Chain) Discards(size uint64) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.ContainsFunc(c.turns, func(t turn) bool { return t.from > 0 && size > t.from })
+}
+
 // At is the panel whose cosignatures make the checkpoint of a size final.
 func (c *Chain) At(size uint64) *Panel {
 	c.mu.RLock()

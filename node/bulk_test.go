@@ -27,7 +27,7 @@ func TestBulkGivesWayToCommits(t *testing.T) {
 		within := func(what string, got, want int) {
 			t.Helper()
 			if got < want*9/10 || got > want*11/10 {
-				t.Errorf("%s: %d bytes, not about %d", what, got, want)
+				t.Fatalf("%s: %d bytes, not about %d", what, got, want)
 			}
 		}
 		sent(2 * time.Second) // and the burst is used up

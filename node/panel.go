@@ -180,6 +180,20 @@ func (n *Node) takeFinal(note []byte) error {
 // askEach asks those members that have not answered yet, and what they saw this node
 // cosign.
 func (n *Node) askEach(ctx context.Context, asked map[p2p.PeerID]bool) {
+	if n.askMembers(ctx, asked, func(ctx context.Context, peer p2p.PeerID) error {
+		err := errors.Join(n.fetchHandOffs(ctx, peer), n.askWhatItCosigned(ctx, peer))
+		if err != nil {
+			n.log.Debug("asking for hand-offs", "peer", string(peer), "error", err)
+		}
+		return err
+	}) {
+		n.asked.Store(true)
+	}
+}
+
+// askMembers asks those members that are not in asked, at once and for three seconds at
+// most, notes who answered, and reports whether none is left.
+func (n *Node) askMembers(ctx context.Context, asked map[p2p.PeerID]bool, ask func(context.Context, p2p.PeerID) error) bool {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -188,19 +202,15 @@ func (n *Node) askEach(ctx context.Context, asked map[p2p.PeerID]bool) {
 	left := slices.DeleteFunc(n.directory.members(), func(id p2p.PeerID) bool { return id == n.host.ID() || asked[id] })
 	for _, peer := range left {
 		wg.Go(func() {
-			err := errors.Join(n.fetchHandOffs(ctx, peer), n.askWhatItCosigned(ctx, peer))
+			err := ask(ctx, peer)
 			mu.Lock()
 			defer mu.Unlock()
-			if asked[peer] = err == nil; err != nil {
-				all = false
-				n.log.Debug("asking for hand-offs", "peer", string(peer), "error", err)
-			}
+			asked[peer] = err == nil
+			all = all && err == nil
 		})
 	}
 	wg.Wait()
-	if all {
-		n.asked.Store(true)
-	}
+	return all
 }
 
 // A readerPanel is how a node that follows reads checkpoints: where the panels that

@@ -4,8 +4,6 @@ package node
 
 import (
 	"context"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/tocsin-db/tocsin/node/cosign"
@@ -50,7 +48,7 @@ const recallWait = 2 * time.Second
 func (n *Node) recallAll() <-chan struct{} {
 	asked, all := map[p2p.PeerID]bool{}, make(chan struct{})
 	n.background(func(ctx context.Context) {
-		for !n.recallRound(ctx, asked) {
+		for !n.askMembers(ctx, asked, n.askWhatItCosigned) {
 			select {
 			case <-ctx.Done():
 				return
@@ -59,26 +57,5 @@ func (n *Node) recallAll() <-chan struct{} {
 		}
 		close(all)
 	})
-	return all
-}
-
-// recallRound asks those that have not answered, and reports whether none is left.
-func (n *Node) recallRound(ctx context.Context, asked map[p2p.PeerID]bool) bool {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	all := true
-	left := slices.DeleteFunc(n.directory.members(), func(id p2p.PeerID) bool { return id == n.host.ID() || asked[id] })
-	for _, peer := range left {
-		wg.Go(func() {
-			err := n.askWhatItCosigned(ctx, peer)
-			mu.Lock()
-			defer mu.Unlock()
-			asked[peer] = err == nil
-			all = all && err == nil
-		})
-	}
-	wg.Wait()
 	return all
 }

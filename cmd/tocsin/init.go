@@ -244,15 +244,18 @@ func (p *program) write(c *cli.Context, text []byte) error {
 }
 
 // readSmall reads a card or a genesis file.
-func readSmall(name string) ([]byte, error) {
+func readSmall(name string) ([]byte, error) { return readUpTo(name, maxRead) }
+
+// readUpTo reads a file that is no larger than limit, else TOO_LARGE.
+func readUpTo(name string, limit int64) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, usage("%s: %w", name, errors.Unwrap(err))
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxRead+1))
-	if err == nil && len(b) > maxRead {
-		err = spec.Errorf(spec.CodeTooLarge, "%s has more than %d bytes", name, maxRead)
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = spec.Errorf(spec.CodeTooLarge, "%s has more than %d bytes", name, limit)
 	}
 	return b, err
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -79,19 +78,6 @@ func evidenceInFile(path, dump string, g *spec.Genesis) ([]*cosign.Proved, error
 	}
 	one, err := cosign.Judge(b, g, chain)
 	return []*cosign.Proved{one}, err
-}
-
-func readUpTo(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, spec.Errorf(spec.CodeUsage, "reading the evidence: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, spec.Errorf(spec.CodeUsage, "reading the evidence: %w", err)
-	}
-	return b, nil
 }
 
 // evidenceOfNode fetches all that a node keeps, and verifies it here.

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -128,14 +127,9 @@ func (p *program) receiptVerify(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(path)
+	b, err := readUpTo(path, receipt.MaxReceipt)
 	if err != nil {
-		return spec.Errorf(spec.CodeUsage, "reading the receipt: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, receipt.MaxReceipt+1))
-	if err != nil {
-		return spec.Errorf(spec.CodeUsage, "reading the receipt: %w", err)
+		return err
 	}
 	if bytes.HasPrefix(b, absenceHead) {
 		return p.absent(c, v, q, b)

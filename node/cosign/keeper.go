@@ -47,9 +47,9 @@ func OpenKeeper(path string, chain *tlog.Chain) (*Keeper, error) {
 	}
 	s, err := chain.OpenFinal(note)
 	if spec.CodeOf(err) == spec.CodeNotFinal {
-		if s, err := chain.Open(note); err == nil && chain.Discards(s.Size) {
+		if chain.Contradicts(note) {
 			reg.close()
-			return nil, spec.Errorf(spec.CodeForked, "a recovery went on from before size %d, which was final here", s.Size)
+			return nil, spec.Errorf(spec.CodeForked, "a recovery went on from before a size that was final here")
 		}
 		k.stored = nil // nothing is written before there is another
 		return k, nil

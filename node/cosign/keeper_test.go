@@ -128,3 +128,52 @@ func TestWhatTheNextPanelDoesNotMakeFinalIsForgotten(t *testing.T) {
 		t.Fatalf("%v, %d is final", err, s.keep.Newest().Size)
 	}
 }
+
+// One that a recovery went on from before is not forgotten: two histories were final.
+func TestWhatARecoveryDiscardedIsNotForgotten(t *testing.T) {
+	s := newKeptLog(t, 10)
+	if err := errors.Join(s.keep.Advance(s.signed(s.log, 7, 3, 1)), s.keep.Sync(), s.keep.Close()); err != nil {
+		t.Fatal(err)
+	}
+	of, _, _ := s.chain.Panel(0)
+	if err := s.chain.Grow(&spec.Panel{Number: 1, K: 4, Seats: of.Seats}, 9, 5); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a refusal changes nothing
+		if _, err := OpenKeeper(s.path, s.chain); spec.CodeOf(err) != spec.CodeForked {
+			t.Fatalf("a node that holds 7 final starts behind a recovery from 5: %v", err)
+		}
+	}
+}
+
+// Behind a recovery as anywhere else a checkpoint of the panel that went on is forgotten
+// where the next one asks for more.
+func TestBehindARecoveryTooWhatTheNextPanelDoesNotMakeFinalIsForgotten(t *testing.T) {
+	s := newKeptLog(t, 10)
+	of, _, _ := s.chain.Panel(0)
+	lost := &spec.Panel{K: 1, Seats: []spec.Seat{{Org: "org-9", Key: spec.PublicKey{9}}}}
+	grown := func(chain *tlog.Chain, err error, to uint64) *tlog.Chain {
+		for number, k := range []uint64{0, 3, 4} {
+			if err == nil && number > 0 && uint64(number) <= to {
+				err = chain.Grow(&spec.Panel{Number: uint64(number), K: k, Seats: of.Seats}, uint64(3*number), uint64(2-number)*2)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return chain
+	}
+	s.keep.Close()
+	first, err := tlog.ChainFrom(simOrigin, lost)
+	s.chain = grown(first, err, 1)
+	s.open()
+	if err := errors.Join(s.keep.Advance(s.signed(s.log, 7, 3, 1)), s.keep.Sync(), s.keep.Close()); err != nil {
+		t.Fatal(err)
+	}
+	second, err := tlog.ChainFrom(simOrigin, lost)
+	s.chain = grown(second, err, 2)
+	s.open()
+	if f := s.keep.Newest(); f.Size != 0 {
+		t.Fatalf("%d is final that three of four cosigned", f.Size)
+	}
+}

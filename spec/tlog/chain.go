@@ -95,6 +95,21 @@ func (c *Chain) Discards(size uint64) bool {
 	return slices.ContainsFunc(c.turns, func(t turn) bool { return t.from > 0 && size > t.from })
 }
 
+// Contradicts reports whether a note was made final by a panel that a recovery replaced
+// from before its size: two histories of that size were final.
+func (c *Chain) Contradicts(note []byte) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for i := range c.turns {
+		if t := &c.turns[i]; t.from > 0 {
+			if s, err := c.turns[i-1].alone.OpenFinal(note); err == nil && s.Size > t.from {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // At is the panel whose cosignatures make the checkpoint of a size final.
 func (c *Chain) At(size uint64) *Panel {
 	c.mu.RLock()

@@ -73,10 +73,10 @@ type membership struct {
 func (m *membership) step(ctx context.Context) (missing string, err error) {
 	m.conf, m.at = m.n.configuration()
 	if id := m.absent(); id != "" {
-		return "adding " + id, wait(ctx, m.n.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(id), m.at, changeTimeout))
+		return "adding " + id, m.n.wait(ctx, m.n.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress(id), m.at, changeTimeout))
 	}
 	if id := m.ready(); id != "" {
-		return "promoting " + id, wait(ctx, m.n.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(id), m.at, changeTimeout))
+		return "promoting " + id, m.n.wait(ctx, m.n.raft.AddVoter(raft.ServerID(id), raft.ServerAddress(id), m.at, changeTimeout))
 	}
 	// A replacement that is on its way comes before a removal; one that does
 	// not answer holds nothing up.
@@ -92,9 +92,9 @@ func (m *membership) step(ctx context.Context) (missing string, err error) {
 	return "", nil
 }
 
-func wait(ctx context.Context, f raft.IndexFuture) error {
+func (n *Node) wait(ctx context.Context, f raft.IndexFuture) error {
 	done := make(chan error, 1)
-	go func() { done <- f.Error() }()
+	go func() { done <- n.outcome(f) }()
 	select {
 	case err := <-done:
 		return err
@@ -202,5 +202,5 @@ func (m *membership) remove(ctx context.Context, id string, safe bool) (string, 
 	case id == m.n.cfg.ID:
 		return "handing leadership on before leaving", m.n.Transfer(ctx)
 	}
-	return "removing " + id, wait(ctx, m.n.raft.RemoveServer(raft.ServerID(id), m.at, changeTimeout))
+	return "removing " + id, m.n.wait(ctx, m.n.raft.RemoveServer(raft.ServerID(id), m.at, changeTimeout))
 }

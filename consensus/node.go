@@ -32,8 +32,11 @@ type Node struct {
 	ended      chan struct{} // closed when raft and the tasks have ended
 	tasks      sync.WaitGroup
 	stop       sync.Once
-	halt       func() raft.Future // begins raft's end, once
-	result     error              // of Stop
+	result     error // of Stop
+
+	halted  sync.Once
+	halting chan struct{} // closed when raft's end begins
+	end     raft.Future   // of raft, from then on
 }
 
 // Start opens the raft log and joins the other sequencers over the transport,
@@ -53,7 +56,7 @@ func Start(cfg Config, store Store, transport raft.Transport) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, store: store, quit: make(chan struct{}), ended: make(chan struct{})}
+	n := &Node{cfg: cfg, store: store, quit: make(chan struct{}), ended: make(chan struct{}), halting: make(chan struct{})}
 	n.brk = newBreaker(n.fault)
 	if err := n.open(transport); err != nil {
 		if n.gate != nil {
@@ -64,7 +67,6 @@ func Start(cfg Config, store Store, transport raft.Transport) (*Node, error) {
 		}
 		return nil, fmt.Errorf("start consensus: %w", err)
 	}
-	n.halt = sync.OnceValue(n.raft.Shutdown) // a second future would not wait
 	n.packer = newPacker(n)
 	n.brk.armed.Store(true)
 	if err := n.brk.err(); err != nil {
@@ -201,7 +203,7 @@ func (n *Node) Transfer(ctx context.Context) error {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- n.raft.LeadershipTransfer().Error() }()
+	go func() { done <- n.outcome(n.raft.LeadershipTransfer()) }()
 	select {
 	case err := <-done:
 		if err != nil {

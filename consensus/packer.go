@@ -90,7 +90,7 @@ func (p *packer) next() {
 	p.ticking.Store(due || p.ticking.Load())
 	future := p.n.raft.Apply(data, 0)
 	p.under.Go(func() {
-		settle(future, tickets)
+		p.settle(future, tickets)
 		if due {
 			p.ticking.Store(false)
 		}
@@ -153,8 +153,8 @@ func encode(tick []spec.Timed, tickets []*ticket) ([]byte, error) {
 }
 
 // settle waits for an entry and gives each of its submissions its outcome.
-func settle(future raft.ApplyFuture, tickets []*ticket) {
-	err := future.Error()
+func (p *packer) settle(future raft.ApplyFuture, tickets []*ticket) {
+	err := p.n.outcome(future)
 	switch {
 	case err == nil:
 	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, raft.ErrEnqueueTimeout):

@@ -107,7 +107,7 @@ func (n *Node) Barrier(ctx context.Context) (uint64, error) {
 		return 0, err
 	}
 	done := make(chan error, 1)
-	go func() { done <- n.raft.Barrier(0).Error() }()
+	go func() { done <- n.outcome(n.raft.Barrier(0)) }()
 	select {
 	case err := <-done:
 		if err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/tocsin-db/tocsin/spec"
 )
 
-// A reader that lost all upstreams goes stale, and answers on, flagged; one that is
-// set to fail closed refuses with a code. Both are ready.
+// A reader that lost all upstreams goes stale, says so, and answers on, flagged; one
+// that is set to fail closed refuses with a code, and is not ready.
 func TestAReaderAloneAnswersFlaggedOrFailsClosed(t *testing.T) {
 	ctx, c := found(t, 3)
 	reader, err := c.AddReader(ctx, "tango")
@@ -59,8 +59,11 @@ func TestAReaderAloneAnswersFlaggedOrFailsClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, check := range n.Ready(ctx) {
-			if !check.OK {
-				t.Errorf("not ready: %+v", check)
+			if refused := closed > 0 && check.Name == "fresh"; check.OK == refused {
+				t.Errorf("failing closed after %v: %+v", closed, check)
+			}
+			if check.Name == "sync" && check.Reason != "STALE, 0 behind" {
+				t.Errorf("readiness does not say how it follows: %+v", check)
 			}
 		}
 		a, err := n.Match(ctx, []spec.Signal{sha(1)})

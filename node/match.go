@@ -202,10 +202,15 @@ func (n *Node) mayAnswer() (api.Freshness, error) {
 		}
 	}
 	f := n.freshness()
-	if n.cfg.MaxAge > 0 && f.Age > n.cfg.MaxAge {
-		return f, spec.Errorf(spec.CodeStale, "what is final is %d s old, and this node answers from at most %d s", int(f.Age.Seconds()), int(n.cfg.MaxAge.Seconds()))
+	return f, n.tooOld(f)
+}
+
+// tooOld is what a lookup is answered with on a node that is set to fail closed, or nil.
+func (n *Node) tooOld(f api.Freshness) error {
+	if n.cfg.MaxAge <= 0 || f.Age <= n.cfg.MaxAge {
+		return nil
 	}
-	return f, nil
+	return spec.Errorf(spec.CodeStale, "what is final is %d s old, and this node answers from at most %d s", int(f.Age.Seconds()), int(n.cfg.MaxAge.Seconds()))
 }
 
 // refusal is what a lookup is answered with while a check fails, or nil.

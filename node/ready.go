@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,12 +17,27 @@ import (
 
 // Ready implements api.Backend. A node is ready once it had all that the others
 // had, and remembers it: from then on it answers from what it has, flagged by its
-// age. A store that lost what was final makes it begin again.
+// age. A store that lost what was final makes it begin again. A node that follows says
+// in which state it does; one that is set to fail closed is not ready while it refuses.
 func (n *Node) Ready(context.Context) []api.Check {
 	checks := n.answering()
-	if n.reader != nil {
+	if st := n.Sync(); st != nil {
+		sync := &checks[0]
+		state := fmt.Sprintf("%s, %d behind", st.State, st.Behind())
+		if sync.OK {
+			sync.Reason = state
+		} else {
+			sync.Reason += " (" + state + ")"
+		}
 		c := api.Check{Name: "history", OK: true} // a node that found two final histories answers on
 		if err := n.halted(); err != nil {
+			c.OK, c.Reason = false, err.Error()
+		}
+		checks = append(checks, c)
+	}
+	if n.cfg.MaxAge > 0 {
+		c := api.Check{Name: "fresh", OK: true}
+		if err := n.tooOld(n.freshness()); err != nil {
 			c.OK, c.Reason = false, err.Error()
 		}
 		checks = append(checks, c)

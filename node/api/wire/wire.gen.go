@@ -532,7 +532,9 @@ type Check struct {
 	Consortium string `json:"consortium,omitempty,omitzero"`
 	Name       string `json:"name"`
 	Ok         bool   `json:"ok"`
-	Reason     string `json:"reason,omitempty,omitzero"`
+
+	// Reason Why it fails; of "sync" that passes the state in which the node follows and how far it is behind
+	Reason string `json:"reason,omitempty,omitzero"`
 }
 
 // Choice defines model for Choice.

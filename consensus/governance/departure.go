@@ -34,7 +34,18 @@ func depart(v *view, m *spec.Membership, since uint64) error {
 	if err := unname(v, m.Org); err != nil {
 		return err
 	}
-	return eachOpen(v, func(id spec.Hash, c *spec.Case) error { return without(v, id, c, &who) })
+	// First it is counted nowhere any more, then what that decides is decided: a case
+	// that passes may end another member's enrolment, and with it look at all the rest.
+	err = eachOpen(v, func(id spec.Hash, c *spec.Case) error { return without(v, id, c, &who) })
+	if err != nil {
+		return err
+	}
+	return eachOpen(v, func(id spec.Hash, c *spec.Case) error {
+		if who.Since > c.Index {
+			return nil
+		}
+		return settle(v, id, c)
+	})
 }
 
 // unname takes a member that went off the list of sequencers.
@@ -83,8 +94,7 @@ func eachOpen(v *view, fn func(spec.Hash, *spec.Case) error) error {
 	return nil
 }
 
-// without takes a member out of the electorate of an open case, with its vote, and
-// decides the case if that is enough.
+// without takes a member out of the electorate of an open case, with its vote.
 func without(v *view, id spec.Hash, c *spec.Case, who *spec.OrgRecord) error {
 	org := who.Organisation.ID
 	if who.Since > c.Index {
@@ -92,7 +102,7 @@ func without(v *view, id spec.Hash, c *spec.Case, who *spec.OrgRecord) error {
 	}
 	if !slices.Contains(c.Excluded, org) {
 		c.Voters--
-		if err := unvote(v, id, c, org, nil); err != nil {
+		if _, err := unvote(v, id, c, org, nil); err != nil {
 			return err
 		}
 	} else if c.Kind == spec.KindDispute {
@@ -101,19 +111,19 @@ func without(v *view, id spec.Hash, c *spec.Case, who *spec.OrgRecord) error {
 	c.Base--
 	c.Need = uint64(c.Rule.Threshold.Of(int(c.Base)))
 	c.Urgent = min(c.Urgent, c.Need)
-	return settle(v, id, c)
+	return putCase(v, id, c)
 }
 
-// unvote takes an organisation's vote back, if it has one that doubted agrees to.
-func unvote(v *view, id spec.Hash, c *spec.Case, org string, doubted func(*spec.VoteRecord) bool) error {
+// unvote takes an organisation's vote back, if it has one that doubted agrees to, and
+// reports whether it did. The caller writes the case.
+func unvote(v *view, id spec.Hash, c *spec.Case, org string, doubted func(*spec.VoteRecord) bool) (bool, error) {
 	key := spec.VoteKey(id, org)
 	var b spec.VoteRecord
 	found, err := load(v, key, &b)
 	if err != nil || !found || doubted != nil && !doubted(&b) {
-		return err
+		return false, err
 	}
 	add(c, b.Choice, ^uint64(0))
-	c.Doubted = c.Doubted || doubted != nil
 	v.delete(key)
-	return nil
+	return true, nil
 }

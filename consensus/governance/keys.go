@@ -111,12 +111,12 @@ func exchange(who *spec.OrgRecord, k *spec.KeyChange) {
 // doubt takes back what a lost key did in an open case.
 func doubt(v *view, id spec.Hash, c *spec.Case, k *spec.KeyChange) error {
 	key := k.Old[0].ID()
-	before := c.Doubted
-	c.Doubted = c.Doubted || c.Org == k.Org && c.Key == key && c.Index >= k.Since
-	err := unvote(v, id, c, k.Org, func(b *spec.VoteRecord) bool { return b.Key == key && b.Index >= k.Since })
-	if err != nil || c.Doubted == before {
+	opened := c.Org == k.Org && c.Key == key && c.Index >= k.Since
+	voted, err := unvote(v, id, c, k.Org, func(b *spec.VoteRecord) bool { return b.Key == key && b.Index >= k.Since })
+	if err != nil || !opened && !voted {
 		return err
 	}
+	c.Doubted = true // perhaps again, for another key
 	if err := revokedNotice(v, id, k.Org); err != nil {
 		return err
 	}

@@ -256,12 +256,18 @@ func (m *model) change(c *modelCase, b *spec.Membership) {
 	}
 	delete(m.roles, b.Org)
 	m.gone[b.Org] = true
+	var touched []*modelCase
 	for _, id := range m.sorted() {
 		o := m.cases[id]
 		if o.outcome == "" && o.counted[b.Org] {
 			delete(o.voters, b.Org)
 			delete(o.counted, b.Org)
 			delete(o.votes, b.Org)
+			touched = append(touched, o)
+		}
+	}
+	for _, o := range touched {
+		if o.outcome == "" {
 			m.decide(o)
 		}
 	}

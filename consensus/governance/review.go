@@ -102,10 +102,10 @@ func reviewCase(v *view, id spec.Hash, org string, k *spec.KeyChange, r *spec.Re
 	} else if found {
 		took = took || b.Key == key && b.Index >= r.Since
 	}
-	if !took || c.Doubted {
+	if !took {
 		return nil
 	}
-	c.Doubted = true
+	c.Doubted = true // perhaps again, for another key
 	if err := v.put(spec.CaseKey(id), &c); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ type directory struct {
 	headers []uint32          // of bucket v of band b at b<<bits | v>>(16-bits)
 	depth   []uint8           // how many leading bits the values in its block share
 	homes   [bandCount]uint32 // home of the first bucket of each band, or 0
-	away    []uint64          // one bit per bucket: its block is not just its home
+	away    []uint64          // one bit per bucket: its block is not just its home; see awayOf
 }
 
 const (
@@ -38,13 +38,27 @@ func (s *segment) newDirectory(bits uint) *directory {
 	return &directory{bits: bits, headers: s.headerSpace[from:][:n:n], depth: s.depthSpace[from:][:n:n]}
 }
 
+// awayWords is how many words of away a band has: its own, however few buckets
+// there are, since the bands of a load are laid out side by side.
+func awayWords(bits uint) int { return max(1, 1<<bits>>6) }
+
+// awayOf returns the bits of a band's buckets.
+func (d *directory) awayOf(b int) []uint64 {
+	n := awayWords(d.bits)
+	return d.away[b*n:][:n]
+}
+
 // atHome returns the unit that is the whole block of the bucket at a place of
 // the directory, or false where the header has to be looked at.
 func (d *directory) atHome(b, at int) (unit uint32, ok bool) {
-	if d.homes[b] == 0 || atomic.LoadUint64(&d.away[at>>6])>>(at&63)&1 != 0 {
+	if d.homes[b] == 0 {
 		return 0, false
 	}
-	return d.homes[b] + uint32(at) - uint32(b)<<d.bits, true
+	at -= b << d.bits
+	if atomic.LoadUint64(&d.awayOf(b)[at>>6])>>(at&63)&1 != 0 {
+		return 0, false
+	}
+	return d.homes[b] + uint32(at), true
 }
 
 func (d *directory) at(b int, v uint16) int { return b<<d.bits | int(v)>>(bandBits-d.bits) }
@@ -70,7 +84,8 @@ func (s *segment) point(d *directory, b int, v uint16, depth uint8, h header) {
 // never returns there.
 func (d *directory) leaveHome(b, at int, h header) {
 	if home, ok := d.atHome(b, at); ok && h != newHeader(home, 1) {
-		put(&d.away[at>>6], uint32(at&63), 1, 1)
+		at -= b << d.bits
+		put(&d.awayOf(b)[at>>6], uint32(at&63), 1, 1)
 	}
 }
 

@@ -2,12 +2,16 @@
 
 package nearby
 
-import "testing"
+import (
+	"runtime"
+	"testing"
+)
 
 // checkInvariants walks an index that nobody writes to: every row stands once
 // in the right bucket of every band, and the counts of the units are right.
 func checkInvariants(t *testing.T, x *Index) {
 	t.Helper()
+	defer runtime.KeepAlive(x) // its memory goes with it
 	for _, s := range *x.segments.Load() {
 		d := s.directory.Load()
 		for b := range bandCount {

@@ -186,7 +186,7 @@ func (l *Loader) layOut(progress func(done float64)) {
 	counts := make([][]uint32, len(l.segments)) // postings of each bucket
 	for i, s := range l.segments {
 		d := s.newDirectory(max(l.x.leastBits, bitsFor(s.listed)))
-		d.away = make([]uint64, max(1, len(d.headers)/64))
+		d.away = make([]uint64, bandCount*awayWords(d.bits))
 		s.directory.Store(d)
 		counts[i] = make([]uint32, len(d.headers))
 	}

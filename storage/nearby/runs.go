@@ -76,7 +76,7 @@ func (d *directory) headerRuns(b, at int, neighbours uint, own, near uint64, out
 // homeRuns is headerRuns where most blocks are homes.
 func (d *directory) homeRuns(b, at int, neighbours uint, own, near uint64, out *[runSpace]run) (n int) {
 	home := oneUnit | uint64(d.homes[b])
-	away := d.away[b<<d.bits>>6:][:max(1, 1<<d.bits>>6)]
+	away := d.awayOf(b)
 	word := atomic.LoadUint64(&away[at>>6])
 	out[0] = run{home + uint64(at), own}
 	gone := word >> (at & 63) & 1

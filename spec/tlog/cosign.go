@@ -6,7 +6,7 @@ import (
 	"cmp"
 	"crypto/ed25519"
 	"encoding/binary"
-	"fmt"
+	"strconv"
 
 	"github.com/tocsin-db/tocsin/spec"
 )
@@ -33,8 +33,12 @@ func (s *Cosignature) Holds(c Checkpoint) bool {
 }
 
 // cosigned is what a cosignature signs.
-func cosigned(c Checkpoint, unix uint64) []byte {
-	return append(fmt.Appendf(nil, "cosignature/v1\ntime %d\n", unix), c.Text()...)
+func cosigned(c Checkpoint, unix uint64) []byte { return cosignedText(c.Text(), unix) }
+
+func cosignedText(text []byte, unix uint64) []byte {
+	b := append(make([]byte, 0, 64+len(text)), "cosignature/v1\ntime "...)
+	b = append(strconv.AppendUint(b, unix, 10), '\n')
+	return append(b, text...)
 }
 
 // raw is the signature as notes carry it: time ‖ signature.

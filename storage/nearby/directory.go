@@ -20,6 +20,7 @@ type directory struct {
 	depth   []uint8           // how many leading bits the values in its block share
 	homes   [bandCount]uint32 // home of the first bucket of each band, or 0
 	away    []uint64          // one bit per bucket: its block is not just its home; see awayOf
+	beside  []uint64          // the same for it and all those one bit away: one of them is
 }
 
 const (
@@ -46,6 +47,11 @@ func awayWords(bits uint) int { return max(1, 1<<bits>>6) }
 func (d *directory) awayOf(b int) []uint64 {
 	n := awayWords(d.bits)
 	return d.away[b*n:][:n]
+}
+
+func (d *directory) besideOf(b int) []uint64 {
+	n := awayWords(d.bits)
+	return d.beside[b*n:][:n]
 }
 
 // atHome returns the unit that is the whole block of the bucket at a place of
@@ -86,6 +92,11 @@ func (d *directory) leaveHome(b, at int, h header) {
 	if home, ok := d.atHome(b, at); ok && h != newHeader(home, 1) {
 		at -= b << d.bits
 		put(&d.awayOf(b)[at>>6], uint32(at&63), 1, 1)
+		beside := d.besideOf(b)
+		for k := range d.bits + 1 {
+			i := at ^ 1<<k>>1
+			put(&beside[i>>6], uint32(i&63), 1, 1)
+		}
 	}
 }
 

@@ -27,10 +27,21 @@ type gathering struct {
 // that were not compared yet.
 func (g *gathering) gather() {
 	d := g.directory.Load()
-	p := &plans[g.radius]
 	g.met.reset()
 	g.near.reset()
 	g.ids = g.ids[:0]
+	if g.atHomes(d) {
+		g.gatherHomes(d)
+	} else {
+		g.gatherRuns(d)
+	}
+	g.compare()
+	g.lookUp(g.found)
+}
+
+// gatherRuns is the pipeline where buckets are found by their headers.
+func (g *gathering) gatherRuns(d *directory) {
+	p := &plans[g.radius]
 	g.kernel.prefetchHeaders(d, 0, &g.q)
 	g.kernel.prefetchHeaders(d, 1, &g.q)
 	g.runs = d.runs(0, &g.q, p, g.runs[:0])
@@ -49,8 +60,6 @@ func (g *gathering) gather() {
 		g.lookUp(min(before, g.found))
 		at = end
 	}
-	g.compare()
-	g.lookUp(g.found)
 }
 
 // scan scans runs from at to end.

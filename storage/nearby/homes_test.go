@@ -5,6 +5,7 @@ package nearby
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -65,4 +66,45 @@ func TestCrowdsInALoadedIndexAreFound(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Every kernel that scans homes finds in the buckets of each band what a comparison
+// lane by lane finds, and not in the band behind the last.
+func TestKernelsScanHomesAlike(t *testing.T) {
+	eachKernel(t, func(t *testing.T, name string) {
+		k, rng := kernelNamed(name), rand.New(rand.NewPCG(43, 44))
+		if k.scanHomes == nil {
+			if name != "go" {
+				t.Fatal("only Go looks at every bucket's place")
+			}
+			return
+		}
+		for range 400 {
+			const value = 0x5a3c
+			size := uint(2 + rng.IntN(5))
+			u := randomUnits(rng, 3<<size, value)
+			bands := make([]homeBand, 2+rng.IntN(6))
+			var runs []run
+			for i := range bands {
+				b := homeBand{uint32(rng.IntN(2<<size + 1)), uint32(rng.IntN(1 << size)), value ^ uint64(rng.IntN(2)<<rng.IntN(16))}
+				bands[i] = b
+				if i == len(bands)-1 {
+					break
+				}
+				runs = append(runs, run{oneUnit | uint64(b.home+b.at), newFilter(uint16(b.want), 3)})
+				for bit := range size {
+					runs = append(runs, run{oneUnit | uint64(b.home+(b.at^1<<bit)), newFilter(uint16(b.want), 2)})
+				}
+			}
+			k.prefetchHomes(u, &bands[0], size)
+			out := make([]uint32, (len(bands)-1)*mostRuns*unitLanes)
+			got := out[:k.scanHomes(u, bands, size, out)]
+			want := wanted(u, runs)
+			slices.Sort(got)
+			slices.Sort(want)
+			if len(want) == 0 || !slices.Equal(got, want) {
+				t.Fatalf("%d positions, want %d", len(got), len(want))
+			}
+		}
+	})
 }

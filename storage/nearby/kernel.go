@@ -15,11 +15,17 @@ package nearby
 // nearRows leaves in ids those of rows within the radius. Both return how many
 // there are.
 //
-// prefetchHeaders asks for memory that will be read soon.
+// scanHomes scans the homes of a query's bands, all but the last, which it asks
+// for the memory of, in a directory with so many bits. It writes the positions
+// that pass to out, which has room for all that there can be. A kernel may lack it.
+//
+// prefetchHeaders and prefetchHomes ask for memory that will be read soon.
 type kernel struct {
 	name            string
 	scan            func(u *units, runs []run, n int, out []uint32) (done, found int)
+	scanHomes       func(u *units, bands []homeBand, bits uint, out []uint32) (found int)
 	prefetchHeaders func(d *directory, b int, q *row)
+	prefetchHomes   func(u *units, b *homeBand, bits uint)
 	lookUp          func(s *segment, positions []uint32, met *recent, top uint32, ids []uint32) int
 	nearRows        func(s *segment, ids []uint32, q *row, radius int) int
 }

@@ -10,10 +10,10 @@ import (
 
 var kernels = func() (ks []kernel) {
 	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasBMI1 && cpu.X86.HasPOPCNT {
-		ks = append(ks, kernel{"avx512", scanner(scanAVX512), prefetchHeaders, lookUp, nearRows})
+		ks = append(ks, kernel{"avx512", scanner(scanAVX512), homeScanner(scanHomesAVX512), prefetchHeaders, prefetchHomes, lookUp, nearRows})
 	}
 	if cpu.X86.HasAVX2 && cpu.X86.HasBMI1 && cpu.X86.HasPOPCNT {
-		ks = append(ks, kernel{"avx2", scanner(scanAVX2), prefetchHeaders, lookUp, nearRows})
+		ks = append(ks, kernel{"avx2", scanner(scanAVX2), homeScanner(scanHomesAVX2), prefetchHeaders, prefetchHomes, lookUp, nearRows})
 	}
 	return append(ks, goKernel)
 }()
@@ -27,6 +27,20 @@ func scanner(f scanFunc) func(*units, []run, int, []uint32) (int, int) {
 		}
 		return f(unsafe.SliceData(u.lanes), unsafe.SliceData(u.ids), &runs[0], n, len(runs), runsAhead, &out[0], len(out))
 	}
+}
+
+type scanHomesFunc = func(lanes, ids *uint64, bands *homeBand, n int, last uint64, out *uint32) (found int)
+
+func homeScanner(f scanHomesFunc) func(*units, []homeBand, uint, []uint32) int {
+	return func(u *units, bands []homeBand, bits uint, out []uint32) int {
+		n := len(bands) - 1
+		_ = out[n*mostRuns*unitLanes-1]
+		return f(unsafe.SliceData(u.lanes), unsafe.SliceData(u.ids), &bands[0], n, 64<<bits>>1, &out[0])
+	}
+}
+
+func prefetchHomes(u *units, b *homeBand, bits uint) {
+	prefetchHomesAsm(&u.lanes[b.home*laneWords], b.at, 64<<bits>>1)
 }
 
 func prefetchHeaders(d *directory, b int, q *row) {
@@ -55,6 +69,15 @@ func scanAVX512(lanes, ids *uint64, runs *run, n, all, ask int, out *uint32, roo
 
 //go:noescape
 func scanAVX2(lanes, ids *uint64, runs *run, n, all, ask int, out *uint32, room int) (done, found int)
+
+//go:noescape
+func scanHomesAVX512(lanes, ids *uint64, bands *homeBand, n int, last uint64, out *uint32) (found int)
+
+//go:noescape
+func scanHomesAVX2(lanes, ids *uint64, bands *homeBand, n int, last uint64, out *uint32) (found int)
+
+//go:noescape
+func prefetchHomesAsm(home *uint64, at uint32, last uint64)
 
 //go:noescape
 func prefetchHeadersAsm(headers *uint32, at, size int)

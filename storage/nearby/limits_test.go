@@ -25,23 +25,42 @@ func TestLimitsCutCrowdedBucketsAndSaySo(t *testing.T) {
 	rng := rand.New(rand.NewPCG(41, 42))
 	target := randomHash(rng)
 	n := fewer(40_000)
+	const homes = bandCount * (1 + 12) * unitLanes // postings in the homes that a query looks into
 	for name, c := range map[string]struct {
 		limits Limits
-		hashes [][32]byte
+		loaded bool
 		cut    bool
 		most   int
 	}{
-		"no limits":  {Limits{}, crowd(rng, target, n), false, n},
-		"candidates": {Limits{Candidates: 1000}, crowd(rng, target, n), true, 1000},
-		"scanned":    {Limits{Scanned: n / 4}, crowd(rng, target, n), true, n},
-		"roomy":      {Limits{Scanned: 100 * n, Candidates: 100 * n, Matches: 100 * n}, crowd(rng, target, n), false, n},
+		"no limits":              {Limits{}, false, false, n},
+		"candidates":             {Limits{Candidates: 1000}, false, true, 1000},
+		"scanned":                {Limits{Scanned: n / 4}, false, true, n},
+		"roomy":                  {Limits{Scanned: 100 * n, Candidates: 100 * n, Matches: 100 * n}, false, false, n},
+		"loaded, no limits":      {Limits{}, true, false, n},
+		"loaded, candidates":     {Limits{Candidates: 1000}, true, true, 1000},
+		"loaded, half the homes": {Limits{Scanned: homes / 2}, true, true, n},
+		"loaded, only homes":     {Limits{Scanned: homes}, true, true, n},
+		"loaded, roomy":          {Limits{Scanned: 100 * n, Candidates: 100 * n, Matches: 100 * n}, true, false, n},
 	} {
 		t.Run(name, func(t *testing.T) {
-			x := New(WithLimits(c.limits))
-			for i, h := range c.hashes {
-				mustAdd(t, x, h, uint64(i))
+			x := New(WithLimits(c.limits), withLeastBits(12))
+			l := x.Loader(n + 1)
+			add := func(h [32]byte, ref uint64) {
+				if !c.loaded {
+					mustAdd(t, x, h, ref)
+				} else if err := l.Add(&h, ref); err != nil {
+					t.Fatal(err)
+				}
 			}
-			mustAdd(t, x, target, 1<<40)
+			for i, h := range crowd(rng, target, n) {
+				add(h, uint64(i))
+			}
+			add(target, 1<<40)
+			if c.loaded {
+				if err := l.Finish(nil); err != nil {
+					t.Fatal(err)
+				}
+			}
 			ms, cut := x.Search(&target, 31, nil)
 			if cut != c.cut || len(ms) > c.most {
 				t.Fatalf("truncated %v with %d matches, want %v", cut, len(ms), c.cut)

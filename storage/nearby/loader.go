@@ -187,6 +187,7 @@ func (l *Loader) layOut(progress func(done float64)) {
 	for i, s := range l.segments {
 		d := s.newDirectory(max(l.x.leastBits, bitsFor(s.listed)))
 		d.away = make([]uint64, bandCount*awayWords(d.bits))
+		d.beside = make([]uint64, len(d.away))
 		s.directory.Store(d)
 		counts[i] = make([]uint32, len(d.headers))
 	}

@@ -38,3 +38,24 @@ neighbour:
 
 out:
 	RET
+
+// func prefetchHomesAsm(home *uint64, at uint32, last uint64)
+TEXT ·prefetchHomesAsm(SB), NOSPLIT, $0-24
+	MOVQ home+0(FP), SI
+	MOVL at+8(FP), AX
+	MOVQ last+16(FP), CX
+	SHLQ $6, AX
+	PREFETCHT0 (SI)(AX*1)
+	MOVQ $64, DX
+
+home:
+	CMPQ DX, CX
+	JHI  homes
+	MOVQ AX, BX
+	XORQ DX, BX
+	PREFETCHT0 (SI)(BX*1)
+	SHLQ $1, DX
+	JMP  home
+
+homes:
+	RET

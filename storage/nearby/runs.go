@@ -76,22 +76,12 @@ func (d *directory) headerRuns(b, at int, neighbours uint, own, near uint64, out
 // homeRuns is headerRuns where most blocks are homes.
 func (d *directory) homeRuns(b, at int, neighbours uint, own, near uint64, out *[runSpace]run) (n int) {
 	home := oneUnit | uint64(d.homes[b])
-	away := d.awayOf(b)
-	word := atomic.LoadUint64(&away[at>>6])
 	out[0] = run{home + uint64(at), own}
-	gone := word >> (at & 63) & 1
-	for bit := range min(neighbours, 6) {
-		i := at ^ 1<<bit
-		out[bit+1] = run{home + uint64(i), near}
-		gone |= word >> (i & 63) & 1 << (bit + 1)
+	for bit := range neighbours {
+		out[(bit+1)%runSpace] = run{home + uint64(at^1<<(bit&15)), near}
 	}
-	for bit := uint(6); bit < neighbours; bit++ {
-		i := at ^ 1<<(bit&15)
-		out[(bit+1)%runSpace] = run{home + uint64(i), near}
-		gone |= atomic.LoadUint64(&away[i>>6]) >> (at & 63) & 1 << (bit + 1)
-	}
-	for ; gone != 0; gone &= gone - 1 {
-		k := bits.TrailingZeros64(gone)
+	for moved := d.moved(b, at) & (2<<neighbours - 1); moved != 0; moved &= moved - 1 {
+		k := bits.TrailingZeros32(moved)
 		h := atomic.LoadUint32(&d.headers[b<<d.bits|at^1<<k>>1])
 		out[k%runSpace].place = placeOf(header(h))
 	}

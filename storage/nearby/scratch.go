@@ -6,12 +6,13 @@ import "sync"
 
 // scratch is what one search works with.
 type scratch struct {
-	seat uint32
-	runs []run
-	out  []uint32 // positions that passed the filter
-	ids  []uint32 // row numbers to compare, then those that are within the radius
-	met  recent
-	near idSet // what was answered
+	seat  uint32
+	runs  []run
+	bands [bandCount + 1]homeBand // the last one twice
+	out   []uint32                // positions that passed the filter
+	ids   []uint32                // row numbers to compare, then those that are within the radius
+	met   recent
+	near  idSet // what was answered
 
 	keys  []uint64 // see sortMatches
 	spare []Match

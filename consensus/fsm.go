@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -15,6 +16,16 @@ import (
 // MaxAppendEntries at a time; a node that catches up would otherwise apply many
 // seconds of work in one atomic batch, and hold up every reader behind it.
 const maxGroupBytes = 1 << 20
+
+// What an entry sets off has little to do with its length: a group that takes longer
+// than slowGroup makes the next ones half as many entries, one that takes less than
+// quickGroup twice as many. The first is one entry: a node that was stopped because a
+// group took too long would else begin with the same one again.
+const (
+	slowGroup  = time.Second
+	quickGroup = slowGroup / 8
+	mostGroup  = 64
+)
 
 // fsm is the thin bridge from raft to the Store. It applies an entry at most
 // once, in groups that carry their own applied index.
@@ -28,13 +39,14 @@ type fsm struct {
 	mu   sync.Mutex // held while the store changes
 	cur  Applied    // what the store holds
 	busy stopwatch  // ApplyGroup under way
+	most int        // entries of the next group
 	done progress   // cur.Index, to wait for
 }
 
 var _ raft.BatchingFSM = (*fsm)(nil)
 
 func newFSM(store Store, log *logStore, brk *breaker) *fsm {
-	f := &fsm{store: store, log: log, brk: brk, cur: store.Applied()}
+	f := &fsm{store: store, log: log, brk: brk, cur: store.Applied(), most: 1}
 	f.done.advance(f.cur.Index)
 	return f
 }
@@ -63,7 +75,7 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for from := 0; from < len(logs); {
-		to := groupEnd(logs, from)
+		to, begun := groupEnd(logs, from, f.most), time.Now()
 		if err := f.applyGroup(logs[from:to], results[from:to]); err != nil {
 			for i := from; i < len(logs); i++ {
 				results[i] = err
@@ -71,21 +83,31 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 			return results
 		}
 		from = to
+		f.pace(time.Since(begun))
 	}
 	return results
 }
 
 // groupEnd returns the end of the group that begins at from: at least one
-// entry, at most maxGroupBytes.
-func groupEnd(logs []*raft.Log, from int) int {
+// entry, at most maxGroupBytes and most entries.
+func groupEnd(logs []*raft.Log, from, most int) int {
 	size := len(logs[from].Data)
 	to := from + 1
-	for ; to < len(logs); to++ {
+	for ; to < min(len(logs), from+most); to++ {
 		if size += len(logs[to].Data); size > maxGroupBytes {
 			break
 		}
 	}
 	return to
+}
+
+// pace fits the next group to how long one took.
+func (f *fsm) pace(took time.Duration) {
+	if took > slowGroup {
+		f.most = max(1, f.most/2)
+	} else if took < quickGroup {
+		f.most = min(2*f.most, mostGroup)
+	}
 }
 
 func (f *fsm) applyGroup(logs []*raft.Log, results []any) error {

@@ -4,8 +4,11 @@ package consensus
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"github.com/tocsin-db/tocsin/spec"
@@ -56,6 +59,7 @@ func TestEntriesAppliedBeforeAreSkipped(t *testing.T) {
 func TestConfigurationIsWrittenWithTheGroup(t *testing.T) {
 	store := newMemStore()
 	f, _ := newTestFSM(store)
+	f.most = mostGroup
 	conf := raft.EncodeConfiguration(Config{Voters: []string{"x", "y"}}.configuration())
 	f.ApplyBatch([]*raft.Log{
 		{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: conf}, command(t, 3, "a"),
@@ -69,6 +73,7 @@ func TestConfigurationIsWrittenWithTheGroup(t *testing.T) {
 func TestGroupsAreBounded(t *testing.T) {
 	store := newMemStore()
 	f, _ := newTestFSM(store)
+	f.most = mostGroup
 	big := string(make([]byte, 200<<10))
 	var logs []*raft.Log
 	for i := range 20 {
@@ -129,4 +134,49 @@ func TestSnapshotMakesDurableWhatRaftMayCompact(t *testing.T) {
 	if err := snap.Persist(to); err != nil || store.Applied().Index != 9 {
 		t.Errorf("applied %d, error %v", store.Applied().Index, err)
 	}
+}
+
+// pacedStore notes how many entries each group has, and takes its time for each.
+type pacedStore struct {
+	*memStore
+	each   time.Duration
+	groups []int
+}
+
+func (s *pacedStore) ApplyGroup(cmds []Command, upto Applied) ([][]spec.Outcome, error) {
+	s.groups = append(s.groups, len(cmds))
+	<-time.After(s.each * time.Duration(len(cmds)))
+	return s.memStore.ApplyGroup(cmds, upto)
+}
+
+func TestAGroupThatTakesLongMakesTheNextSmaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &pacedStore{memStore: newMemStore()}
+		f, _ := newTestFSM(store)
+		index := uint64(0)
+		apply := func(n int, each time.Duration) []int {
+			store.each, store.groups = each, nil
+			var logs []*raft.Log
+			for range n {
+				index++
+				logs = append(logs, command(t, index, fmt.Sprint("op", index)))
+			}
+			f.ApplyBatch(logs)
+			return store.groups
+		}
+		for _, step := range []struct {
+			entries int
+			each    time.Duration
+			want    []int
+		}{
+			{7, time.Millisecond, []int{1, 2, 4}},
+			{20, 300 * time.Millisecond, []int{8, 4, 2, 2, 2, 2}},
+			{63, 0, []int{2, 4, 8, 16, 32, 1}},
+			{130, 0, []int{64, 64, 2}},
+		} {
+			if got := apply(step.entries, step.each); !slices.Equal(got, step.want) {
+				t.Fatalf("%d entries of %v each were applied in groups of %v, want %v", step.entries, step.each, got, step.want)
+			}
+		}
+	})
 }

@@ -268,6 +268,9 @@ func (n *Node) lead(ctx context.Context, subs []spec.Submission) []consensus.Res
 		}
 	}
 	for j, r := range n.consensus.SubmitBatch(ctx, proposed) {
+		if r.Outcome.Code == spec.CodeBusy { // no room in its entry: the same bytes again
+			r = consensus.Result{Err: r.Outcome.Err()}
+		}
 		results[at[j]] = r
 	}
 	return results

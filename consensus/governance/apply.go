@@ -36,7 +36,7 @@ func Apply(st State, op *spec.Signed, b Beside) (*Effects, error) {
 	if err := dispatch(v, op, &b); err != nil {
 		return nil, err
 	}
-	v.effects.Hold = b.Opening != nil
+	v.effects.Hold, v.effects.weight = b.Opening != nil, v.weight
 	return &v.effects, nil
 }
 

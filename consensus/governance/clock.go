@@ -40,6 +40,9 @@ func tick(l Ledger, t *spec.Timed) error {
 		return err
 	}
 	for _, id := range due {
+		if v.weight >= maxWeight {
+			break // the rest makes another tick due
+		}
 		if err := fall(v, id); err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func setEntry(v *view, id spec.Hash, e *spec.Entry, since uint64) error {
 	if e.State != was {
 		e.Since = since
 	}
-	v.effects.Listings = append(v.effects.Listings, spec.Listing{
+	v.list(spec.Listing{
 		Case: e.Case, First: int(e.First), Count: int(e.Count), Off: e.Off(),
 		Was: spec.Matchable(was), Live: spec.Matchable(e.State),
 		Meta: spec.LiveMeta{Entry: id, State: e.State, Since: e.Since, Sunset: e.Sunset, Labels: e.Labels},
@@ -49,7 +49,7 @@ func retract(v *view, id spec.Hash, e *spec.Entry, since uint64) error {
 	open := e.Dispute
 	was := e.State
 	e.State, e.Since, e.Dispute, e.Frozen, e.Paused = spec.StateRetracted, since, spec.Hash{}, false, nil
-	v.effects.Listings = append(v.effects.Listings, spec.Listing{
+	v.list(spec.Listing{
 		Case: e.Case, First: int(e.First), Count: int(e.Count), Was: spec.Matchable(was),
 		Meta: spec.LiveMeta{Entry: id, State: e.State, Since: since, Sunset: e.Sunset, Labels: e.Labels},
 	})

@@ -127,6 +127,14 @@ func Check(st State, p *Parsed) error {
 	return err
 }
 
+// maxWeight bounds how many signals of entries one tick changes, and the submissions of
+// one raft entry: no more begins once it is reached. A vote of two hundred bytes can list two thousand signals, and
+// an entry holds a thousand votes; the nodes would be busy with it for minutes, hold
+// gigabytes, and be taken for hung.
+const maxWeight = 1 << 15
+
+var errFull = spec.Errorf(spec.CodeBusy, "the operations before this one changed as much as may be changed at once: submit it again")
+
 // ApplyEntry applies one raft entry: a tick if there is a checkpoint for it, the
 // deadlines that fell due, each operation followed by its effects, the panel if it
 // changed, and the StateRoot leaf when any leaf was added. The first entry of all
@@ -138,11 +146,11 @@ func ApplyEntry(l Ledger, t *spec.Timed, submissions []Parsed) ([]spec.Outcome, 
 	if err := tick(l, t); err != nil {
 		return nil, err
 	}
-	out := make([]spec.Outcome, len(submissions))
+	out, room := make([]spec.Outcome, len(submissions)), maxWeight
 	for i, p := range submissions {
 		err := p.Err
 		if err == nil {
-			err = applyOne(l, p.Op, Beside{Opening: p.Opening}, &out[i])
+			err = applyOne(l, p.Op, Beside{Opening: p.Opening}, &room, &out[i])
 		}
 		if err := refuse(&out[i], err); err != nil {
 			return nil, err
@@ -164,9 +172,9 @@ func refuse(out *spec.Outcome, err error) error {
 	return nil
 }
 
-// applyOne applies an operation and its effects. An operation that stands in the
-// log already has the outcome that it had.
-func applyOne(l Ledger, op *spec.Signed, b Beside, out *spec.Outcome) error {
+// applyOne applies an operation and its effects while there is room. An operation that
+// stands in the log already has the outcome that it had.
+func applyOne(l Ledger, op *spec.Signed, b Beside, room *int, out *spec.Outcome) error {
 	out.ID = op.ID
 	index, found, err := l.Find(op.ID)
 	if err != nil {
@@ -176,10 +184,14 @@ func applyOne(l Ledger, op *spec.Signed, b Beside, out *spec.Outcome) error {
 		out.Index = index
 		return nil
 	}
+	if *room <= 0 {
+		return errFull
+	}
 	eff, err := Apply(l, op, b)
 	if err != nil {
 		return err
 	}
+	*room -= eff.weight
 	out.Index = l.Size()
 	if err := l.Append(op.Envelope); err != nil {
 		return err

@@ -39,14 +39,18 @@ func Replay(l Ledger, leaves [][]byte, openings map[spec.Hash]*spec.Opening) err
 	if err := holdEarlier(r, parsed, openings); err != nil {
 		return err
 	}
+	room := maxWeight
 	for i, leaf := range parsed {
 		if leaf.Signed == nil {
 			continue
 		}
+		if room <= 0 {
+			return mismatch("a group changes more signals than it may")
+		}
 		var out spec.Outcome
 		size := r.Size()
 		b := Beside{Opening: openings[leaf.Signed.ID], Attested: true, Admission: parsed[i+1].Admission}
-		if err := applyOne(r, leaf.Signed, b, &out); err != nil {
+		if err := applyOne(r, leaf.Signed, b, &room, &out); err != nil {
 			return err
 		}
 		if r.Size() == size {

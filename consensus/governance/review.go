@@ -30,6 +30,9 @@ func reviews(v *view) error {
 		return err
 	}
 	for _, w := range walks {
+		if v.weight >= maxWeight {
+			break
+		}
 		org, _, _ := strings.Cut(string(w.key[1:]), "\x00")
 		if err := review(v, w.key, org, &w.ReviewRecord); err != nil {
 			return err
@@ -44,12 +47,16 @@ func review(v *view, key []byte, org string, r *spec.ReviewRecord) error {
 	if err != nil {
 		return err
 	}
-	ids, next, err := decidedSince(v, r)
+	cases, next, err := decidedSince(v, r)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if err := reviewCase(v, id, org, k, r); err != nil {
+	for _, c := range cases {
+		if v.weight >= maxWeight {
+			next = c.index
+			break
+		}
+		if err := reviewCase(v, c.id, org, k, r); err != nil {
 			return err
 		}
 	}
@@ -61,9 +68,15 @@ func review(v *view, key []byte, org string, r *spec.ReviewRecord) error {
 	return v.put(key, r)
 }
 
+// A decidedCase is one with the index of its decision.
+type decidedCase struct {
+	index uint64
+	id    spec.Hash
+}
+
 // decidedSince returns the cases decided from r.Next on, and where to go on, 0
 // when there is no more.
-func decidedSince(v *view, r *spec.ReviewRecord) (ids []spec.Hash, next uint64, err error) {
+func decidedSince(v *view, r *spec.ReviewRecord) (cases []decidedCase, next uint64, err error) {
 	bad := false
 	err = v.RecordsFrom(spec.DecidedPrefix, spec.DecidedKey(r.Next), func(key, value []byte) bool {
 		index, id, ok := spec.ParseDecided(key, value)
@@ -74,17 +87,17 @@ func decidedSince(v *view, r *spec.ReviewRecord) (ids []spec.Hash, next uint64, 
 		if index >= r.Until {
 			return false
 		}
-		if len(ids) == maxReview {
+		if len(cases) == maxReview {
 			next = index
 			return false
 		}
-		ids = append(ids, id)
+		cases = append(cases, decidedCase{index, id})
 		return true
 	})
 	if err == nil && bad {
 		err = fmt.Errorf("%w: a decided case cannot be read", ErrState)
 	}
-	return ids, next, err
+	return cases, next, err
 }
 
 // reviewCase puts a decision in which the key took part to a new vote: each entry

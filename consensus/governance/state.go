@@ -46,6 +46,7 @@ type Effects struct {
 	Listings []spec.Listing // signals that become live, change or cease to be
 	Erasures []spec.Erasure // values to forget
 	Leaves   [][]byte       // derived leaves, after the operation's own
+	weight   int            // signals in Listings
 }
 
 // A Put sets the record under Key, or deletes it when Value is nil.
@@ -57,6 +58,7 @@ type view struct {
 	effects Effects
 	index   map[string]int  // into effects.Puts; never iterated
 	leaf    uint64          // index of the next leaf to be appended
+	weight  int             // of effects.Listings, in signals
 	who     *spec.OrgRecord // that signed the operation at hand; not to be changed
 	now     *spec.Clock     // once it was read
 	rules   *spec.Policy    // in force, once it was read; not to be changed
@@ -135,6 +137,12 @@ func (v *view) set(key, value []byte) {
 	}
 	v.index[string(key)] = len(v.effects.Puts)
 	v.effects.Puts = append(v.effects.Puts, Put{key, value})
+}
+
+// list changes what is live.
+func (v *view) list(l spec.Listing) {
+	v.effects.Listings = append(v.effects.Listings, l)
+	v.weight += l.Count
 }
 
 // derive appends a derived leaf and returns its index in the log.

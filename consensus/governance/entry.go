@@ -133,8 +133,6 @@ func Check(st State, p *Parsed) error {
 // gigabytes, and be taken for hung.
 const maxWeight = 1 << 15
 
-var errFull = spec.Errorf(spec.CodeBusy, "the operations before this one changed as much as may be changed at once: submit it again")
-
 // ApplyEntry applies one raft entry: a tick if there is a checkpoint for it, the
 // deadlines that fell due, each operation followed by its effects, the panel if it
 // changed, and the StateRoot leaf when any leaf was added. The first entry of all
@@ -185,7 +183,7 @@ func applyOne(l Ledger, op *spec.Signed, b Beside, room *int, out *spec.Outcome)
 		return nil
 	}
 	if *room <= 0 {
-		return errFull
+		return spec.Errorf(spec.CodeBusy, "the operations before this one changed as much as may be changed at once: submit it again")
 	}
 	eff, err := Apply(l, op, b)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 func (p *program) benchCommand() *cli.Command {
 	return &cli.Command{
 		Name: "bench", Usage: "measure, and check what is measured",
-		Subcommands: []*cli.Command{p.benchDataCommand(), p.benchSearchCommand(), p.benchExactCommand(), p.benchHashCommand(), p.benchCommitCommand(), p.benchFanoutCommand(), p.benchLogCommand(), p.benchStartCommand(), p.benchMatchCommand(), p.benchBootstrapCommand()},
+		Subcommands: []*cli.Command{p.benchDataCommand(), p.benchSearchCommand(), p.benchExactCommand(), p.benchHashCommand(), p.benchCommitCommand(), p.benchFanoutCommand(), p.benchLogCommand(), p.benchStartCommand(), p.benchMatchCommand(), p.benchBootstrapCommand(), p.benchSourcesCommand()},
 	}
 }
 

@@ -28,3 +28,21 @@ func (p *program) benchBootstrapCommand() *cli.Command {
 		},
 	}
 }
+
+// benchSourcesCommand is what bench bootstrap starts in a process of its own.
+func (p *program) benchSourcesCommand() *cli.Command {
+	return &cli.Command{
+		Name: trial.SourcesCommand, Hidden: true,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "dir", Required: true},
+			&cli.StringFlag{Name: "reader", Required: true},
+			&cli.IntFlag{Name: "sources"},
+			&cli.Int64Flag{Name: "bits"},
+		},
+		Action: func(c *cli.Context) error {
+			return trial.ServeSources(c.Context, trial.SourcesOptions{
+				Dir: c.String("dir"), Sources: c.Int("sources"), Rate: c.Int64("bits"), Reader: c.String("reader"),
+			}, p.in, p.out)
+		},
+	}
+}

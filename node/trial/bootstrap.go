@@ -4,8 +4,6 @@ package trial
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,12 +12,12 @@ import (
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"golang.org/x/time/rate"
 
 	"github.com/tocsin-db/tocsin/node/bootstrap"
 	"github.com/tocsin-db/tocsin/p2p"
@@ -41,25 +39,29 @@ type BootstrapOptions struct {
 
 // BootstrapResult is what was measured.
 type BootstrapResult struct {
-	Entries        int     `json:"entries"`
-	Records        int     `json:"records"`
-	Sources        int     `json:"sources"`
-	Rate           int64   `json:"rate_bits"`
-	Seconds        float64 `json:"seconds"`         // from the first request to the first answer
-	FetchSeconds   float64 `json:"fetch_seconds"`   // until every chunk was verified
-	InstallSeconds float64 `json:"install_seconds"` // writing the rest, hashing all again, filling the indexes
-	CPUSeconds     float64 `json:"cpu_seconds"`     // of all, sources included
-	SourceSeconds  float64 `json:"source_seconds"`  // of the processor, for making every chunk once more, unsent
-	Bytes          uint64  `json:"bytes"`           // of chunks
-	BytesPerEntry  float64 `json:"bytes_per_entry"`
-	VerifiedMBps   float64 `json:"verified_mb_per_second"`
-	Checked        int     `json:"checked"`
+	Entries         int     `json:"entries"`
+	Records         int     `json:"records"`
+	Sources         int     `json:"sources"`
+	Cores           int     `json:"cores"` // that the reader and the sources share
+	Rate            int64   `json:"rate_bits"`
+	Seconds         float64 `json:"seconds"`         // from the first request to the first answer
+	FetchSeconds    float64 `json:"fetch_seconds"`   // until every chunk was verified
+	InstallSeconds  float64 `json:"install_seconds"` // writing the rest, laying out the indexes
+	FetchCPUSeconds float64 `json:"fetch_cpu_seconds"`
+	ReaderSeconds   float64 `json:"reader_cpu_seconds"`  // of the processor, in the reader's process
+	SourceSeconds   float64 `json:"sources_cpu_seconds"` // the same in that of the sources
+	PeakBytes       int64   `json:"peak_bytes"`          // of the reader's process, meanwhile
+	Bytes           uint64  `json:"bytes"`               // of chunks
+	BytesPerEntry   float64 `json:"bytes_per_entry"`
+	VerifiedMBps    float64 `json:"verified_mb_per_second"`
+	DiskBytes       int64   `json:"disk_bytes"`
+	Checked         int     `json:"checked"`
 }
 
-// BenchBootstrap fills a store, serves a snapshot of it from several hosts over
-// libp2p on loopback, has an empty store bootstrap from them in the same process, and
-// prints how long that took. It fails unless both have the same roots, and sampled
-// lookups are answered rightly.
+// BenchBootstrap fills a store, serves a snapshot of it over libp2p on loopback from
+// several hosts in a process of their own, has an empty store bootstrap from them, and
+// prints how long that took and what of the processors each side used. It fails unless
+// both have the same roots, and sampled lookups are answered rightly.
 func BenchBootstrap(ctx context.Context, o BootstrapOptions, out, say io.Writer) error {
 	f, err := Fill(ctx, o.FilledOptions, say)
 	if err != nil {
@@ -68,10 +70,7 @@ func BenchBootstrap(ctx context.Context, o BootstrapOptions, out, say io.Writer)
 	defer f.Remove()
 	b := &bootstrapBench{opts: o, filled: f, log: slog.New(slog.DiscardHandler)}
 	defer b.close()
-	if err := b.openSource(ctx); err != nil {
-		return err
-	}
-	if err := b.openNetwork(); err != nil {
+	if err := b.connect(ctx); err != nil {
 		return err
 	}
 	fmt.Fprintf(say, "bootstrapping an empty reader\n")
@@ -82,13 +81,21 @@ func BenchBootstrap(ctx context.Context, o BootstrapOptions, out, say io.Writer)
 	if o.JSON {
 		return json.NewEncoder(out).Encode(r)
 	}
-	_, err = fmt.Fprintf(out, `entries     %d: half PDQ mixed as the field has them, half SHA-256; %d records of the rules
-sources     %d over libp2p on loopback, in this process, %s together
-bootstrap   %.2f s from the first request to the first answer: %.2f s until every chunk was verified and written, %.2f s to hash all again and fill the indexes
+	return r.print(out)
+}
+
+func (r *BootstrapResult) print(out io.Writer) error {
+	each := 1e6 / float64(r.Entries)
+	_, err := fmt.Fprintf(out, `entries     %d: half PDQ mixed as the field has them, half SHA-256; %d records of the rules
+sources     %d over libp2p on loopback, in a process of their own, %s together; %d cores for all
+bootstrap   %.2f s from the first request to the first answer, %.0f entries/s: %.2f s until every chunk was verified, %.2f s to write the rest and lay out the indexes
 verified    %.1f MB/s, %d bytes: %.0f bytes per entry
-processor   %.2f s of all, sources included; making every chunk once more, unsent, took %.2f s
+reader      %.2f s of processors, %.2f of them until every chunk was verified: %.2f µs an entry; %.2f GB of memory at most, %.2f GB on disk
+sources     %.2f s of processors: %.2f µs an entry
 checked     the roots of the state and of the log; %d lookups: right
-`, r.Entries, r.Records, r.Sources, bitRate(r.Rate), r.Seconds, r.FetchSeconds, r.InstallSeconds, r.VerifiedMBps, r.Bytes, r.BytesPerEntry, r.CPUSeconds, r.SourceSeconds, r.Checked)
+`, r.Entries, r.Records, r.Sources, bitRate(r.Rate), r.Cores, r.Seconds, float64(r.Entries)/r.Seconds, r.FetchSeconds, r.InstallSeconds,
+		r.VerifiedMBps, r.Bytes, r.BytesPerEntry, r.ReaderSeconds, r.FetchCPUSeconds, r.ReaderSeconds*each, gb(r.PeakBytes), gb(r.DiskBytes),
+		r.SourceSeconds, r.SourceSeconds*each, r.Checked)
 	return err
 }
 
@@ -100,12 +107,12 @@ func bitRate(r int64) string {
 }
 
 type bootstrapBench struct {
-	opts   BootstrapOptions
-	filled *Filled
-	log    *slog.Logger
-	source *storage.Store
-	hosts  []*p2p.Host // the reader's is the last
-	closes []func() error
+	opts    BootstrapOptions
+	filled  *Filled
+	log     *slog.Logger
+	host    *p2p.Host // the reader's, which only dials out
+	sources *sourcesChild
+	closes  []func() error
 }
 
 func (b *bootstrapBench) close() {
@@ -114,126 +121,84 @@ func (b *bootstrapBench) close() {
 	}
 }
 
-// openSource opens the filled store and has it keep a snapshot.
-func (b *bootstrapBench) openSource(ctx context.Context) (err error) {
-	b.source, err = b.open(filepath.Join(b.filled.Dir, "fsm"))
-	if err != nil || len(b.source.Snapshots()) > 0 {
-		return err
-	}
-	tx, err := b.source.Begin()
+// connect starts the sources and makes them known to the reader's host.
+func (b *bootstrapBench) connect(ctx context.Context) error {
+	key, id, err := newPeer()
 	if err != nil {
 		return err
 	}
-	defer tx.Drop()
-	roots, err := tx.Roots()
-	if err != nil {
+	if b.sources, err = startSources(ctx, b.filled.Dir, b.opts.Sources, b.opts.Rate, id); err != nil {
 		return err
 	}
-	leaf, err := spec.Encode(&spec.StateRoot{Tag: spec.TagStateRoot, SizeBefore: tx.Size(), LiveRoot: roots.Live, LiveCount: roots.LiveCount, RulesRoot: roots.Rules})
-	if err == nil {
-		err = tx.Append(leaf)
-	}
-	if err == nil {
-		err = tx.Commit(b.source.Head().Applied)
-	}
-	if err != nil {
-		return err
-	}
-	return Await(ctx, func() (bool, error) { return len(b.source.Snapshots()) > 0, nil })
-}
-
-func (b *bootstrapBench) open(dir string) (*storage.Store, error) {
-	s, err := storage.Open(dir, storage.Options{FS: vfs.Default, Logger: b.log, Fatal: func(err error) { panic(err) }, SnapshotEvery: 1})
-	if err == nil {
-		b.closes = append(b.closes, s.Close)
-	}
-	return s, err
-}
-
-type everyone map[p2p.PeerID]string
-
-func (e everyone) Role(id p2p.PeerID) (string, bool) { role, ok := e[id]; return role, ok }
-
-// openNetwork opens a host for each source and one for the reader, which only dials
-// out.
-func (b *bootstrapBench) openNetwork() error {
+	b.closes = append(b.closes, b.sources.stop)
 	known := everyone{}
-	var keys []ed25519.PrivateKey
-	for i := range b.opts.Sources + 1 {
-		_, key, err := ed25519.GenerateKey(rand.Reader)
-		if err != nil {
-			return err
-		}
-		id, err := p2p.IDFromPublicKey(key.Public().(ed25519.PublicKey))
-		if err != nil {
-			return err
-		}
-		known[id] = spec.RoleMember
-		if i == b.opts.Sources {
-			known[id] = spec.RoleReader
-		}
-		keys = append(keys, key)
+	for _, h := range b.sources.said.Hosts {
+		known[h.ID] = spec.RoleMember
 	}
-	var bulk federation.Pacer // nil: not paced
-	if b.opts.Rate > 0 {
-		bulk = rate.NewLimiter(rate.Limit(b.opts.Rate/8), 1<<20)
+	if b.host, err = p2p.NewHost(p2p.Config{Key: key, Directory: known, Logger: b.log}); err != nil {
+		return err
 	}
-	for i, key := range keys {
-		var listen []string
-		if i < b.opts.Sources {
-			listen = []string{"/ip4/127.0.0.1/tcp/0"}
-		}
-		h, err := p2p.NewHost(p2p.Config{Key: key, Listen: listen, Directory: known, Logger: b.log})
-		if err != nil {
-			return err
-		}
-		b.hosts = append(b.hosts, h)
-		b.closes = append(b.closes, h.Close)
-		if i < b.opts.Sources {
-			state.Serve(h, bootstrap.Source{Store: b.source, Final: b.source.Size, Logger: b.log}, state.ServeOptions{
-				Roles: []string{spec.RoleReader}, ChunkRoles: []string{spec.RoleReader}, Bulk: bulk, Logger: b.log,
-			})
-		}
-	}
-	reader := b.hosts[b.opts.Sources]
-	for _, h := range b.hosts[:b.opts.Sources] {
-		if err := reader.AddPeer(h.ID(), h.Addrs()); err != nil {
+	b.closes = append(b.closes, b.host.Close)
+	for _, h := range b.sources.said.Hosts {
+		if err := b.host.AddPeer(h.ID, h.Addrs); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// run measures. The rows that the store was filled with are not in memory meanwhile.
 func (b *bootstrapBench) run(ctx context.Context) (*BootstrapResult, error) {
 	dir, err := os.MkdirTemp(filepath.Dir(b.filled.Dir), "reader-")
 	if err != nil {
 		return nil, err
 	}
 	b.closes = append(b.closes, func() error { return os.RemoveAll(dir) })
-	s, err := b.open(filepath.Join(dir, "fsm"))
+	s, err := openBench(filepath.Join(dir, "fsm"), b.log)
 	if err != nil {
 		return nil, err
 	}
-	head := b.source.Head()
+	b.closes = append(b.closes, s.Close)
+	b.filled.pdq = nil
+	debug.FreeOSMemory()
+	forgetPeak()
+	r, err := b.measure(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	r.DiskBytes = diskUse(dir)
+	if err := b.filled.readRows(filepath.Dir(b.filled.Dir)); err != nil {
+		return nil, err
+	}
+	r.Checked, err = b.check(s)
+	return r, err
+}
+
+func (b *bootstrapBench) measure(ctx context.Context, s *storage.Store) (*BootstrapResult, error) {
+	said := &b.sources.said
 	var verified atomic.Uint64
+	var mu sync.Mutex
 	var fetched time.Time
+	var fetchedCPU time.Duration
 	var sources []p2p.PeerID
-	for _, h := range b.hosts[:b.opts.Sources] {
-		sources = append(sources, h.ID())
+	for _, h := range said.Hosts {
+		sources = append(sources, h.ID)
 	}
 	var blamed atomic.Pointer[error]
 	job := federation.Job{
-		Target: &tlog.Signed{Checkpoint: tlog.Checkpoint{Origin: "bench", Size: head.Size, Root: head.Root}}, Dialer: b.hosts[b.opts.Sources],
+		Target: &tlog.Signed{Checkpoint: tlog.Checkpoint{Origin: "bench", Size: said.Size, Root: said.Root}}, Dialer: b.host,
 		Sources: func() []p2p.PeerID { return sources },
 		Blame:   func(_ p2p.PeerID, err error) { blamed.Store(&err) },
 		Accept:  func(uint64, spec.Hash) error { return nil },
 		Progress: func(done, _ uint64) {
+			mu.Lock()
+			defer mu.Unlock()
 			verified.Store(max(done, verified.Load()))
-			fetched = time.Now()
+			fetched, fetchedCPU = time.Now(), cpuTime()
 		},
 	}
 	boot := state.NewBootstrapper(bootstrap.Sink{Store: s, Changed: func() {}}, state.Options{Every: 1, Logger: b.log})
-	cpu, began := cpuTime(), time.Now()
+	sourceCPU, cpu, began := b.sources.cpu(), cpuTime(), time.Now()
 	if err := boot.Bootstrap(ctx, job); err != nil {
 		return nil, err
 	}
@@ -242,49 +207,21 @@ func (b *bootstrapBench) run(ctx context.Context) (*BootstrapResult, error) {
 		return nil, fmt.Errorf("a source failed on the way: %w", *err)
 	}
 	r := &BootstrapResult{
-		Entries: b.filled.Entries, Records: b.filled.Entries / 2, Sources: b.opts.Sources, Rate: b.opts.Rate,
+		Entries: b.filled.Entries, Records: b.filled.Entries / 2, Sources: b.opts.Sources, Cores: runtime.GOMAXPROCS(0), Rate: b.opts.Rate,
 		Seconds: ended.Sub(began).Seconds(), FetchSeconds: fetched.Sub(began).Seconds(), InstallSeconds: ended.Sub(fetched).Seconds(),
-		CPUSeconds: (cpuTime() - cpu).Seconds(), Bytes: verified.Load(),
+		ReaderSeconds: (cpuTime() - cpu).Seconds(), FetchCPUSeconds: (fetchedCPU - cpu).Seconds(), SourceSeconds: (b.sources.cpu() - sourceCPU).Seconds(),
+		PeakBytes: memoryOf(os.Getpid(), "VmHWM:"), Bytes: verified.Load(),
 	}
 	r.BytesPerEntry = float64(r.Bytes) / float64(r.Entries)
 	r.VerifiedMBps = float64(r.Bytes) / 1e6 / r.FetchSeconds
-	if r.SourceSeconds, err = b.makeChunks(r.Bytes); err != nil {
-		return nil, err
-	}
-	r.Checked, err = b.check(s)
-	return r, err
-}
-
-// makeChunks makes every chunk as a source does, and returns what of the processor
-// that takes. The records of the rules are parted by then, which is left out. It
-// fails unless the chunks have as many bytes as were fetched.
-func (b *bootstrapBench) makeChunks(fetched uint64) (seconds float64, err error) {
-	kept := b.source.Snapshots()[0]
-	cpu, made := cpuTime(), uint64(0)
-	for _, of := range []struct {
-		n    uint32
-		make func(uint32) ([]byte, error)
-	}{{storage.LiveChunks, kept.Chunk}, {storage.RuleChunks, kept.Rules}} {
-		for i := range of.n {
-			data, err := of.make(i)
-			if err != nil {
-				return 0, err
-			}
-			made += uint64(len(data))
-		}
-	}
-	if made != fetched {
-		return 0, spec.Errorf(spec.CodeCorrupt, "the chunks have %d bytes, of which %d were fetched", made, fetched)
-	}
-	return (cpuTime() - cpu).Seconds(), nil
+	return r, nil
 }
 
 // check compares the two stores, and asks the new one for listed hashes and others.
 func (b *bootstrapBench) check(s *storage.Store) (checked int, err error) {
-	kept := b.source.Snapshots()[0].Head()
-	from, to := b.source.Head(), s.Head()
-	if root := (&tlog.Edge{Size: kept.Size, Hashes: kept.Frontier}).Root(); to.Root != root || to.Size != kept.Size || to.Live != from.Live || to.Entries != from.Entries {
-		return 0, spec.Errorf(spec.CodeCorrupt, "the reader has %+v, the source %+v", to, from)
+	from, to := &b.sources.said, s.Head()
+	if to.Root != from.Root || to.Size != from.Size || to.Live != from.Live || to.Entries != from.Entries {
+		return 0, spec.Errorf(spec.CodeCorrupt, "the reader has %+v, the sources %+v", to, from)
 	}
 	rng := mathrand.New(mathrand.NewPCG(b.opts.Seed, 7))
 	n := b.filled.Entries / 2

@@ -93,11 +93,18 @@ func (c *Child) ready(ctx context.Context) (ok bool, reason string) {
 // system does not say.
 func (c *Child) Peak() int64 { return c.memory("VmHWM:") }
 
+// forgetPeak has the most memory that this process has had be what it has now, where
+// the system can (Linux: proc(5), clear_refs).
+func forgetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
+
 // Resident is what it has now.
 func (c *Child) Resident() int64 { return c.memory("VmRSS:") }
 
-func (c *Child) memory(field string) int64 {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
+func (c *Child) memory(field string) int64 { return memoryOf(c.cmd.Process.Pid, field) }
+
+// memoryOf is what the system says of a process's memory, in bytes; 0 where it does not.
+func memoryOf(pid int, field string) int64 {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
@@ -112,8 +119,10 @@ func (c *Child) memory(field string) int64 {
 }
 
 // cpu is the time that the node's process has used; 0 where the system does not say.
-func (c *Child) cpu() time.Duration {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
+func (c *Child) cpu() time.Duration { return cpuOf(c.cmd.Process.Pid) }
+
+func cpuOf(pid int) time.Duration {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0
 	}

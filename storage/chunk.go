@@ -111,11 +111,11 @@ func likely(bytes, size int) int { return bytes/size + bytes/size/16 + 1 }
 var metaPrefix = []byte{0x85, 0x58, 32}
 
 // checkChunk reads the live signals of a chunk, of values or of keys, and fails unless
-// they hash to root.
-func checkChunk(index uint32, data []byte, root spec.Hash, keyed bool) ([]chunkLeaf, error) {
+// they hash to root. It returns the roots of the buckets beside them.
+func checkChunk(index uint32, data []byte, root spec.Hash, keyed bool) ([]chunkLeaf, []bucketRoot, error) {
 	leaves, err := readLeaves(data, keyed)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var q lanes.Queue
 	var b []byte
@@ -145,13 +145,11 @@ func checkChunk(index uint32, data []byte, root spec.Hash, keyed bool) ([]chunkL
 	for i := range leaves {
 		l := &leaves[i]
 		if i > 0 && !inOrder(&leaves[i-1], l) || !buckets.add(l.k, l.leaf) {
-			return nil, errChunk
+			return nil, nil, errChunk
 		}
 	}
-	if buckets.root() != root {
-		return nil, errChunk
-	}
-	return leaves, nil
+	roots, err := buckets.under(root)
+	return leaves, roots, err
 }
 
 var errChunk = spec.Errorf(spec.CodeProof, "a chunk of the state does not hash to its root")
@@ -217,7 +215,21 @@ func (c *chunkBuckets) roots() []spec.Hash {
 	return out
 }
 
-func (c *chunkBuckets) root() spec.Hash { return perfectRoot(c.roots()) }
+// under returns the roots of the buckets that are not empty, and fails unless all are
+// under root. It overwrites the leaves.
+func (c *chunkBuckets) under(root spec.Hash) ([]bucketRoot, error) {
+	all := c.roots()
+	var out []bucketRoot
+	for i, h := range all {
+		if len(c.leaves[i]) > 0 {
+			out = append(out, bucketRoot{c.first + uint32(i), h})
+		}
+	}
+	if perfectRoot(all) != root {
+		return nil, errChunk
+	}
+	return out, nil
+}
 
 // perfectRoot is the root of the perfect tree over hashes, which it overwrites.
 // Their number is a power of two.
@@ -273,21 +285,19 @@ func hashRecords(records []ruleRecord) {
 }
 
 // checkRules is checkChunk for records of the rules.
-func checkRules(index uint32, data []byte, root spec.Hash) ([]ruleRecord, error) {
+func checkRules(index uint32, data []byte, root spec.Hash) ([]ruleRecord, []bucketRoot, error) {
 	records, err := readRecords(data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	buckets := newChunkBuckets(index, ruleBits, ruleChunkBits)
 	buckets.room = make([]spec.Hash, 0, len(records))
 	for i := range records {
 		r := &records[i]
 		if i > 0 && bytes.Compare(records[i-1].place[:], r.place[:]) >= 0 || !buckets.add(r.place, r.leaf) {
-			return nil, errChunk
+			return nil, nil, errChunk
 		}
 	}
-	if buckets.root() != root {
-		return nil, errChunk
-	}
-	return records, nil
+	roots, err := buckets.under(root)
+	return records, roots, err
 }

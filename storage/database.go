@@ -136,27 +136,36 @@ func checkSchema(db *pebble.DB, keyed bool) error {
 // the last root of the state in the log: a store that lost or gained a record is
 // refused with CORRUPT.
 func loadDatabase(db *pebble.DB, fs vfs.FS, dir, name string, progress func(done, of uint64)) (*database, error) {
-	d := &database{
-		pebble: db, fs: fs, dir: fs.PathJoin(dir, name), name: name, live: newBucketTree(liveBits), rules: newBucketTree(ruleBits),
-		finders: newFinders(), hot: hot{},
-		buckets: [2]*bucketCache{newBucketCache(tableLive, 64), newBucketCache(tableRuleLeaf, 32)},
-	}
-	var a appliedWire
-	if err := errors.Join(getCBOR(db, appliedKey, &a), getCBOR(db, countsKey, &d.counts)); err != nil {
-		return nil, err
-	}
-	var err error
-	if d.keyed, err = isKeyed(db); err != nil {
-		return nil, err
-	}
-	d.applied = Applied{a.Index, a.Term, a.Conf, a.ConfIndex}
-	if err := d.loadEdge(); err != nil {
+	d := newDatabase()
+	if err := d.begin(db, fs, dir, name); err != nil {
 		return nil, err
 	}
 	if err := d.load(progress); err != nil {
 		return nil, err
 	}
 	return d, d.checkRoots()
+}
+
+// newDatabase makes what is kept in memory over a database, empty.
+func newDatabase() *database {
+	return &database{
+		live: newBucketTree(liveBits), rules: newBucketTree(ruleBits), finders: newFinders(), hot: hot{},
+		buckets: [2]*bucketCache{newBucketCache(tableLive, 64), newBucketCache(tableRuleLeaf, 32)},
+	}
+}
+
+// begin reads how far the database in a directory is.
+func (d *database) begin(db *pebble.DB, fs vfs.FS, dir, name string) (err error) {
+	d.pebble, d.fs, d.dir, d.name = db, fs, fs.PathJoin(dir, name), name
+	var a appliedWire
+	if err := errors.Join(getCBOR(db, appliedKey, &a), getCBOR(db, countsKey, &d.counts)); err != nil {
+		return err
+	}
+	if d.keyed, err = isKeyed(db); err != nil {
+		return err
+	}
+	d.applied = Applied{a.Index, a.Term, a.Conf, a.ConfIndex}
+	return d.loadEdge()
 }
 
 func (d *database) loadEdge() error {

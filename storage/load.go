@@ -101,16 +101,21 @@ func (l *loading) prepare() error {
 	if err := it.Close(); err != nil {
 		return err
 	}
+	l.makeIndexes(l.d.counts.Live, counts, seen)
+	return nil
+}
+
+// makeIndexes makes the indexes for so many live signals, of types in such shares.
+func (l *loading) makeIndexes(live uint64, counts map[string]int, seen int) {
 	share := func(n int) int {
-		return int(float64(min(l.d.counts.Live, 1<<40)) * float64(n) / float64(max(1, seen)) * 1.02)
+		return int(float64(min(live, 1<<40)) * float64(n) / float64(max(1, seen)) * 1.02)
 	}
-	l.d.entries = entries.New(int(min(l.d.counts.Live, 1<<32)), saidOf)
+	l.d.entries = entries.New(int(min(live, 1<<32)), saidOf)
 	l.d.exact = newListed(share(counts[typeDigest]), share(seen-counts[typeDigest]), l.d.keyed)
 	for typ, f := range l.d.finders {
 		l.types[typ] = &typeLoader{bulk: f.load(share(counts[typ])), samples: counts[typ]}
 		l.samples += counts[typ]
 	}
-	return nil
 }
 
 // finish ends the loading of the finders, one after the other: each uses all

@@ -107,7 +107,7 @@ func ChunkOfBucket(bucket uint64) uint32 { return uint32(bucket >> (liveBits - l
 // CORRUPT, changing nothing, when the bucket cannot be made what the log says: a
 // chunk of a later size may do.
 func (s *Store) RepairLive(bucket uint32, chunk []byte, root spec.Hash) error {
-	leaves, err := checkChunk(ChunkOfBucket(uint64(bucket)), chunk, root, s.opts.Keyed)
+	leaves, _, err := checkChunk(ChunkOfBucket(uint64(bucket)), chunk, root, s.opts.Keyed)
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func (t *RuleCheck) note(c *checker) error {
 // CORRUPT, changing nothing, when the bucket cannot be made what the log says: a
 // chunk of a later size may do, or a check of now when the bucket has changed since.
 func (s *Store) RepairRules(check *RuleCheck, bucket uint32, chunk []byte, root spec.Hash) error {
-	records, err := checkRules(RuleChunkOfBucket(uint64(bucket)), chunk, root)
+	records, _, err := checkRules(RuleChunkOfBucket(uint64(bucket)), chunk, root)
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -42,11 +44,15 @@ type Staging struct {
 	mu      sync.Mutex
 	done    [2]map[uint32]chunkCounts // by kind of chunk: written
 	pending [2]map[uint32]*checked    // verified, and not written yet
-	bytes   int                       // of pending
+	flying  [2]map[uint32]*checked    // being written
+	aside   []*aside
+	bytes   int // of pending
 	closed  bool
 
-	writing sync.Mutex // held by who writes
-	files   uint64
+	writing sync.RWMutex  // held for reading by who writes some
+	room    chan struct{} // as many write at once
+	files   atomic.Uint32 // number of the last
+	warm    *warming      // what is to be kept in memory
 }
 
 // chunkCounts are what a chunk holds of what a store counts.
@@ -148,9 +154,9 @@ func (s *Store) openStaging(name string, create bool) (*pebble.DB, error) {
 }
 
 func newStaging(s *Store, name string, p *pebble.DB, head SnapshotHead) *Staging {
-	st := &Staging{s: s, name: name, pebble: p, head: head}
+	st := &Staging{s: s, name: name, pebble: p, head: head, room: make(chan struct{}, runtime.GOMAXPROCS(0)), warm: &warming{keyed: s.opts.Keyed}}
 	for kind := range st.done {
-		st.done[kind], st.pending[kind] = map[uint32]chunkCounts{}, map[uint32]*checked{}
+		st.done[kind], st.pending[kind], st.flying[kind] = map[uint32]chunkCounts{}, map[uint32]*checked{}, map[uint32]*checked{}
 	}
 	return st
 }
@@ -239,8 +245,9 @@ func (st *Staging) load() error {
 			return spec.Errorf(spec.CodeCorrupt, "a chunk of a staging cannot be read")
 		}
 		st.done[key[2]][binary.BigEndian.Uint32(key[3:])] = c
+		st.warm.drop() // what is there already would have to be read
 	}
-	return it.Error()
+	return errors.Join(it.Error(), st.loadAside())
 }
 
 // Missing lists the chunks of live signals and of rules that are not there yet.
@@ -249,8 +256,7 @@ func (st *Staging) Missing() (live, rules []uint32) {
 	defer st.mu.Unlock()
 	missing := func(kind int, n uint32) (out []uint32) {
 		for i := range n {
-			_, done := st.done[kind][i]
-			if _, pending := st.pending[kind][i]; !done && !pending {
+			if !st.has(kind, i) {
 				out = append(out, i)
 			}
 		}
@@ -286,7 +292,7 @@ func (st *Staging) Abandon() error {
 }
 
 // Install makes the staging the store's database in one step, durable on return.
-// All of it is hashed once more on the way. accept is called once, before any of it
+// What an earlier run staged is hashed once more on the way. accept is called once, before any of it
 // can be seen; its error keeps the old database.
 func (st *Staging) Install(ctx context.Context, accept func() error) error {
 	if err := st.Flush(); err != nil {
@@ -300,10 +306,12 @@ func (st *Staging) Install(ctx context.Context, accept func() error) error {
 	defer s.purging.Unlock()
 	s.writer.Lock()
 	defer s.writer.Unlock()
-	if err := st.finish(ctx); err != nil {
+	if err := st.finish(ctx); errors.Is(err, errAside) {
+		return errors.Join(fmt.Errorf("installing a snapshot: %w", err), st.Abandon())
+	} else if err != nil {
 		return fmt.Errorf("installing a snapshot: %w", err)
 	}
-	d, err := s.openDatabase(st.name, false)
+	d, err := st.open()
 	if err != nil {
 		return fmt.Errorf("installing a snapshot: %w", err)
 	}
@@ -352,7 +360,10 @@ func (st *Staging) finish(ctx context.Context) error {
 	if err := b.Commit(pebble.Sync); err != nil {
 		return err
 	}
-	if err := st.merge(ctx); err != nil {
+	if err := st.spread(ctx); err != nil {
+		return err
+	}
+	if err := st.removeAside(func(string) bool { return true }); err != nil {
 		return err
 	}
 	st.mu.Lock()
@@ -361,12 +372,14 @@ func (st *Staging) finish(ctx context.Context) error {
 	return st.pebble.Close()
 }
 
-// merge makes one file after the other of those that overlap.
-func (st *Staging) merge(ctx context.Context) error {
-	tables := []byte{tableRecord, tableUnopened}
-	return inParallel(len(tables), func(i int) error {
-		return st.pebble.Compact(ctx, []byte{tables[i]}, []byte{tables[i] + 1}, false)
-	})
+// open opens the finished database. What it keeps in memory is there already if no
+// chunk is from an earlier run.
+func (st *Staging) open() (*database, error) {
+	warm := st.warm.finish()
+	if warm == nil {
+		return st.s.openDatabase(st.name, false)
+	}
+	return st.s.openWarm(st.name, warm)
 }
 
 // writeLog writes the end of the log: the edge, and the last leaf with what proves

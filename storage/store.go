@@ -108,6 +108,22 @@ func Open(dir string, o Options) (*Store, error) {
 }
 
 func (s *Store) openDatabase(name string, create bool) (*database, error) {
+	return s.openWith(name, create, func(p *pebble.DB) (*database, error) {
+		return loadDatabase(p, s.opts.FS, s.dir, name, s.opts.Progress)
+	})
+}
+
+// openWarm opens a database of which d has all that is kept in memory.
+func (s *Store) openWarm(name string, d *database) (*database, error) {
+	return s.openWith(name, false, func(p *pebble.DB) (*database, error) {
+		if err := d.begin(p, s.opts.FS, s.dir, name); err != nil {
+			return nil, err
+		}
+		return d, d.checkRoots()
+	})
+}
+
+func (s *Store) openWith(name string, create bool, load func(*pebble.DB) (*database, error)) (*database, error) {
 	o := s.opts
 	held := holdCompactions()
 	o.compactions = held
@@ -115,7 +131,7 @@ func (s *Store) openDatabase(name string, create bool) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := loadDatabase(p, s.opts.FS, s.dir, name, s.opts.Progress)
+	d, err := load(p)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("checking the store: %w", err), p.Close())
 	}

@@ -268,7 +268,7 @@ func (n *network) offended(i int) bool {
 }
 
 func (n *network) run(s *store, final tlog.Checkpoint) error {
-	return n.runWithin(60*time.Second, s, final)
+	return n.runWithin(5*time.Minute, s, final)
 }
 
 func (n *network) runWithin(d time.Duration, s *store, final tlog.Checkpoint) error {

@@ -61,11 +61,10 @@ type Server struct {
 	opts ServeOptions
 	bulk Pacer
 
-	mu     sync.Mutex
-	subs   map[*session]struct{}
-	pushed int
-
-	tidings tidings
+	mu      sync.Mutex
+	subs    map[*session]struct{}
+	pushed  int
+	tidings *tidings // nil while there are no subscribers
 }
 
 // A Pacer says when n more bytes may be sent in bulk. A *rate.Limiter is one.
@@ -124,21 +123,31 @@ func (sv *Server) enter(s *session) bool {
 		return false
 	}
 	if sv.subs[s] = struct{}{}; len(sv.subs) == 1 {
-		sv.tidings.start(sv.src)
+		sv.tidings = follow(sv.src)
 	}
+	s.tidings = sv.tidings
 	return true
 }
 
+// leave takes the place away. Nothing follows the source once the last has left.
 func (sv *Server) leave(s *session) {
+	if t := sv.without(s); t != nil {
+		t.end()
+	}
+}
+
+// without removes s, and hands over the tidings if nobody needs them any more.
+func (sv *Server) without(s *session) (unneeded *tidings) {
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
-	if delete(sv.subs, s); len(sv.subs) == 0 {
-		sv.tidings.end()
-	}
 	if s.pushed {
 		s.pushed = false
 		sv.pushed--
 	}
+	if delete(sv.subs, s); len(sv.subs) == 0 {
+		unneeded, sv.tidings = sv.tidings, nil
+	}
+	return unneeded
 }
 
 // push gives s a place among those that are pushed to, or takes it away. It

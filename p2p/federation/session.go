@@ -4,7 +4,6 @@ package federation
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -23,8 +22,11 @@ const maxCredit = 1 << 40
 type session struct {
 	*p2p.Stream
 	sv        *Server
+	tidings   *tidings
 	addresses []string
-	pushed    bool // under sv.mu
+	pushed    bool          // under sv.mu
+	poked     chan struct{} // one token: the subscriber said something
+	alarm     *time.Timer
 
 	cursor    uint64 // the next leaf to push
 	announced uint64 // final size that the subscriber was told
@@ -37,14 +39,13 @@ type session struct {
 	eager   bool
 	grafted bool // anew, at graft
 	graft   uint64
-	poked   bool
-	unwait  context.CancelFunc
 	gone    error // the subscriber's side ended
 }
 
 // subscribe serves one stream of Protocol.
 func (sv *Server) subscribe(ctx context.Context, stream *p2p.Stream) error {
-	s := &session{Stream: stream, sv: sv}
+	s := &session{Stream: stream, sv: sv, poked: make(chan struct{}, 1), alarm: time.NewTimer(Keepalive)}
+	defer s.alarm.Stop()
 	m, err := s.first()
 	if err != nil {
 		return err
@@ -130,11 +131,9 @@ func (s *session) take(m any) error {
 
 // poke wakes run.
 func (s *session) poke() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.poked = true
-	if s.unwait != nil {
-		s.unwait()
+	select {
+	case s.poked <- struct{}{}:
+	default:
 	}
 }
 
@@ -174,22 +173,25 @@ func (s *session) step(ctx context.Context) error {
 	}
 	if !now.eager {
 		s.sv.push(s, false)
-	}
-	size, _ := s.sv.src.Final()
-	wait := s.sv.src.Wait
-	switch {
-	case now.eager && size > s.cursor && now.credit > 0:
-		return s.pushSome(ctx)
-	case now.eager && size > s.cursor:
-		return s.starve(ctx)
-	case !now.eager:
-		if s.sv.tidings.now() > s.announced {
+		if s.tidings.due.now() > s.announced {
 			return s.announce()
 		}
-		size, wait = s.announced, s.sv.tidings.wait
+		return s.rest(ctx, s.tidings.due.above(s.announced))
 	}
+	size, _ := s.sv.src.Final()
+	switch {
+	case size <= s.cursor:
+		return s.rest(ctx, s.tidings.final.above(size))
+	case now.credit > 0:
+		return s.pushSome(ctx)
+	}
+	return s.starve(ctx)
+}
+
+// rest waits for more, or for what the subscriber says.
+func (s *session) rest(ctx context.Context, more <-chan struct{}) error {
 	s.starved = time.Time{}
-	return s.idle(ctx, Keepalive-s.sv.opts.Now().Sub(s.headed), size, wait)
+	return s.idle(ctx, Keepalive, more)
 }
 
 // begin pushes from a size on, if there is room for one more.
@@ -246,14 +248,16 @@ func (s *session) starve(ctx context.Context) error {
 		s.starved = time.Time{}
 		return s.send(kindPrune, &prune{})
 	}
-	size, _ := s.sv.src.Final()
-	return s.idle(ctx, min(left, Keepalive-now.Sub(s.headed)), size, s.sv.src.Wait)
+	return s.idle(ctx, left, nil)
 }
 
 func (s *session) announce() error {
-	size, note := s.sv.src.Final()
+	size, frame, err := s.tidings.ihave()
+	if err != nil {
+		return s.sv.end(s.Stream, err)
+	}
 	s.announced = size
-	return s.send(kindIHave, &ihave{Size: size, Note: note})
+	return s.write(frame)
 }
 
 // head shows the newest final checkpoint and proves what was pushed.
@@ -280,43 +284,32 @@ func (s *session) send(kind byte, m any) error {
 	if err != nil {
 		return s.sv.end(s.Stream, err)
 	}
-	if err := s.WriteFrame(b); err != nil {
+	return s.write(b)
+}
+
+// write sends one frame, with what was buffered before it.
+func (s *session) write(frame []byte) error {
+	if err := s.WriteFrame(frame); err != nil {
 		return err
 	}
 	return s.Flush()
 }
 
-// idle waits until the log is longer than size, as longer tells, the subscriber says
-// something, or d has passed; a Head is sent when one is due.
-func (s *session) idle(ctx context.Context, d time.Duration, size uint64, longer func(context.Context, uint64) error) error {
-	wait, cancel := context.WithTimeout(ctx, max(d, 0))
-	defer cancel()
-	if !s.waitWith(cancel) {
-		return nil
-	}
-	err := longer(wait, size)
-	s.mu.Lock()
-	s.unwait, s.poked = nil, false
-	s.mu.Unlock()
-	switch {
-	case ctx.Err() != nil:
+// idle waits for more or for what the subscriber says, for d at most; a Head is sent
+// when one is due.
+func (s *session) idle(ctx context.Context, d time.Duration, more <-chan struct{}) error {
+	s.alarm.Reset(max(0, min(d, Keepalive-s.sv.opts.Now().Sub(s.headed))))
+	select {
+	case <-ctx.Done():
 		return context.Cause(ctx)
-	case err != nil && wait.Err() == nil && !errors.Is(err, context.DeadlineExceeded):
-		return s.sv.end(s.Stream, err)
-	case s.sv.opts.Now().Sub(s.headed) >= Keepalive:
+	case <-s.tidings.failed.Done():
+		return s.sv.end(s.Stream, context.Cause(s.tidings.failed))
+	case <-more:
+	case <-s.poked:
+	case <-s.alarm.C:
+	}
+	if s.sv.opts.Now().Sub(s.headed) >= Keepalive {
 		return s.head()
 	}
 	return nil
-}
-
-// waitWith arms poke, unless it came already.
-func (s *session) waitWith(cancel context.CancelFunc) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.poked {
-		s.poked = false
-		return false
-	}
-	s.unwait = cancel
-	return true
 }

@@ -69,6 +69,7 @@ type pipe struct {
 	closed  bool
 	changed chan struct{} // one token for the reader
 	room    chan struct{} // one token for the writer
+	alarm   *time.Timer   // of the reader; nil: not needed yet
 }
 
 // A parcel is bytes on their way.
@@ -114,7 +115,7 @@ func (p *pipe) write(b []byte, deadline time.Time) (int, error) {
 			return len(b), nil
 		}
 		p.mu.Unlock()
-		if !await(p.room, deadline) {
+		if t := (*time.Timer)(nil); !await(p.room, deadline, &t) {
 			return 0, os.ErrDeadlineExceeded
 		}
 	}
@@ -144,24 +145,29 @@ func (p *pipe) read(b []byte, deadline time.Time) (int, error) {
 			return 0, io.EOF
 		}
 		p.mu.Unlock()
-		if !await(p.changed, until) && until == deadline {
+		if !await(p.changed, until, &p.alarm) && until == deadline {
 			return 0, os.ErrDeadlineExceeded
 		}
 	}
 }
 
-// await reports whether a token came before the deadline, zero for none.
-func await(c chan struct{}, deadline time.Time) bool {
+// await reports whether a token came before the deadline, zero for none. It keeps its
+// timer for the next time.
+func await(c chan struct{}, deadline time.Time, alarm **time.Timer) bool {
 	if deadline.IsZero() {
 		<-c
 		return true
 	}
-	t := time.NewTimer(time.Until(deadline))
-	defer t.Stop()
+	if *alarm == nil {
+		*alarm = time.NewTimer(time.Until(deadline))
+	} else {
+		(*alarm).Reset(time.Until(deadline))
+	}
+	defer (*alarm).Stop()
 	select {
 	case <-c:
 		return true
-	case <-t.C:
+	case <-(*alarm).C:
 		return false
 	}
 }

@@ -25,14 +25,17 @@ func (n *Node) follow(context.Context) error {
 		n.background(n.declare)
 		return nil
 	}
-	n.replica.panels = n.panelKnown
+	asking, enough := context.WithCancel(context.Background())
+	panel := readerPanel{n, asking}
+	n.replica.panels = panel.known
 	marks, err := federation.OpenMarkFile(filepath.Join(n.cfg.Dir, "mark", "accepted"))
 	if err != nil {
+		enough()
 		return err
 	}
 	n.onStop(func(context.Context) error { return marks.Close() })
 	n.reader = federation.NewReader(federation.ReaderConfig{
-		Dialer: n.host, Panel: readerPanel{n}, Replica: n.replica, Marks: marks,
+		Dialer: n.host, Panel: panel, Replica: n.replica, Marks: marks,
 		Bootstrap: n.bootstrapper(), Full: n.cfg.VerifyFull, Addresses: n.serving(),
 		OnFinal: n.shown, OnFork: n.forked, Refer: n.referred,
 		Now: n.cfg.Now, Logger: n.log,
@@ -42,6 +45,7 @@ func (n *Node) follow(context.Context) error {
 	n.background(n.followPart)
 	n.recall(marks.Mark().Shown)
 	n.background(func(ctx context.Context) {
+		context.AfterFunc(ctx, enough) // it waits for what is asked
 		if err := n.reader.Run(ctx); ctx.Err() == nil {
 			n.fail(err)
 		}

@@ -214,8 +214,11 @@ func (n *Node) askMembers(ctx context.Context, asked map[p2p.PeerID]bool, ask fu
 }
 
 // A readerPanel is how a node that follows reads checkpoints: where the panels that
-// it knows do not make one final, it asks for hand-offs.
-type readerPanel struct{ n *Node }
+// it knows do not make one final, it asks for hand-offs, until ctx ends.
+type readerPanel struct {
+	n   *Node
+	ctx context.Context
+}
 
 // OpenFinal implements federation.Panel.
 func (p readerPanel) OpenFinal(note []byte) (*tlog.Signed, error) {
@@ -223,7 +226,7 @@ func (p readerPanel) OpenFinal(note []byte) (*tlog.Signed, error) {
 	if spec.CodeOf(err) != spec.CodeNotFinal {
 		return s, err
 	}
-	if err := p.n.askHandOffs(context.Background(), ""); err != nil {
+	if err := p.n.askHandOffs(p.ctx, ""); err != nil {
 		p.n.log.Debug("asking for hand-offs", "error", err)
 	}
 	return p.n.chain.OpenFinal(note)
@@ -235,15 +238,15 @@ func (p readerPanel) Time(s *tlog.Signed) uint64 { return p.n.chain.Time(s) }
 // Number implements federation.Panel.
 func (p readerPanel) Number() uint64 { return p.n.chain.Number() }
 
-// panelKnown reports whether the panel of a number was handed over to, and asks for
-// that where it is not known yet.
-func (n *Node) panelKnown(number uint64) bool {
-	if number > n.chain.Number() {
-		if err := n.askHandOffs(context.Background(), ""); err != nil {
-			n.log.Debug("asking for hand-offs", "error", err)
+// known reports whether the panel of a number was handed over to, and asks for that
+// where it is not known yet.
+func (p readerPanel) known(number uint64) bool {
+	if number > p.Number() {
+		if err := p.n.askHandOffs(p.ctx, ""); err != nil {
+			p.n.log.Debug("asking for hand-offs", "error", err)
 		}
 	}
-	return number <= n.chain.Number()
+	return number <= p.Number()
 }
 
 // unproved reports whether a final hand-off lacks its proof.

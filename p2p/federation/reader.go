@@ -81,6 +81,7 @@ type Reader struct {
 	visible *Final    // newest whose log is shown
 	doubts  []*Final
 	opened  *Final    // newest whose note was verified
+	heeded  uint64    // number of the newest panel that was known at the last step
 	busy    bool      // a task runs
 	barren  int       // how often in a row no snapshot was to be had
 	retry   time.Time // until when none is asked for
@@ -118,18 +119,19 @@ func (r *Reader) Run(ctx context.Context) error {
 	if err := r.begin(); err != nil {
 		return err
 	}
+	alarm := time.NewTimer(0)
+	defer alarm.Stop()
 	for ctx.Err() == nil {
 		wait, err := r.step(ctx)
 		if err != nil {
 			return err
 		}
-		t := time.NewTimer(max(wait, 0))
+		alarm.Reset(max(wait, 0))
 		select {
 		case <-ctx.Done():
-		case <-t.C:
+		case <-alarm.C:
 		case <-r.wake:
 		}
-		t.Stop()
 	}
 	return ctx.Err()
 }
@@ -208,6 +210,7 @@ func (r *Reader) step(ctx context.Context) (time.Duration, error) {
 		return time.Hour, nil
 	}
 	now := r.cfg.Now()
+	r.heedPanel()
 	r.makeRoom(now)
 	wait := r.dial(ctx, now)
 	wait = min(wait, r.aging(now))
@@ -273,7 +276,7 @@ func (r *Reader) decide(now time.Time) time.Duration {
 	switch _, ahead, _ := r.source(); {
 	case !ahead:
 		r.on(level)
-	case r.snapshots() && r.cfg.Bootstrap.Wanted(size, r.target.Size):
+	case r.target != nil && r.snapshots() && r.cfg.Bootstrap.Wanted(size, r.target.Size):
 		r.on(far)
 	default:
 		r.on(behind)

@@ -76,6 +76,9 @@ func TestAPanelThatWasReplacedMakesNothingFinal(t *testing.T) {
 		if k.offences("old") == 0 {
 			t.Fatal("who showed it is not charged")
 		}
+		if st := k.Status(); st.Known != 0 {
+			t.Fatalf("%d leaves are said to be final", st.Known)
+		}
 		k.SetUpstreams([]p2p.PeerID{"old", "new"})
 		advance(20 * time.Second)
 		k.is(t, Live, src)
@@ -113,4 +116,41 @@ func TestAPanelThatWasReplacedHaltsNobody(t *testing.T) {
 			t.Fatal("a fork is told of")
 		}
 	})
+}
+
+// What only the panel before made final, and is not shown, is forgotten as soon as
+// another panel is known, however that came to be known.
+func TestWhatAReplacedPanelMadeFinalIsForgotten(t *testing.T) {
+	for _, boots := range []bool{false, true} {
+		t.Run(map[bool]string{false: "log", true: "snapshots"}[boots], func(t *testing.T) {
+			bubble(t, func(t *testing.T, ctx context.Context, n *pipes) {
+				panel := newLearner(t)
+				src, forged := grown(3), grown(9)
+				forged.keep = forged.Size() // none of its log is to be had
+				serve(n, forged, "old")
+				k := read(ctx, n, []p2p.PeerID{"old"}, func(cfg *ReaderConfig) {
+					cfg.Panel = panel
+					if boots {
+						cfg.Bootstrap = &fakeBoot{wanted: true, err: p2p.Gone(1)}
+					}
+				})
+				advance(8 * time.Second)
+				if st := k.Status(); st.Known != forged.Size() || st.Size != 0 {
+					t.Fatalf("%d leaves are known to be final, and %d are shown", st.Known, st.Size)
+				}
+				panel.took.Store(true)
+				advance(2 * Keepalive)
+				if st := k.Status(); st.Known != 0 || k.offences("old") == 0 {
+					t.Fatalf("%d leaves are said to be final, and who says so has %d offences", st.Known, k.offences("old"))
+				}
+				Serve(n.at("new"), (&liar{memLog: src}).cosigned(newCouncil(), 4, time.Now), serveOpts)
+				k.SetUpstreams([]p2p.PeerID{"old", "new"})
+				advance(2 * time.Minute)
+				k.is(t, Live, src)
+				if st := k.Status(); st.Known != src.Size() || k.offences("new") > 0 {
+					t.Fatalf("%d leaves are known to be final, and who shows them has %d offences", st.Known, k.offences("new"))
+				}
+			})
+		})
+	}
 }

@@ -35,12 +35,12 @@ func (r *Reader) final(l *link, note []byte) (*Final, error) {
 func (r *Reader) shown(l *link, note []byte) *Final {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	known := []*Final{l.final, r.visible, r.target}
-	if r.opened != nil && r.opened.under == r.panel.Number() { // another may not make it final
-		known = append(known, r.opened)
+	if v := r.visible; v != nil && bytes.Equal(v.Note, note) {
+		return v
 	}
-	for _, f := range known {
-		if f != nil && bytes.Equal(f.Note, note) {
+	number := r.panel.Number()
+	for _, f := range []*Final{l.final, r.target, r.opened} {
+		if f != nil && f.under == number && bytes.Equal(f.Note, note) { // another panel may not make it final
 			return f
 		}
 	}

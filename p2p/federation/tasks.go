@@ -18,9 +18,12 @@ func (r *Reader) snapshot(ctx context.Context) (event, error) {
 	r.apply.Lock() // what is being replayed is finished first
 	r.mu.Lock()
 	target := r.target
-	r.seized = true
+	r.seized = target != nil
 	r.mu.Unlock()
 	r.apply.Unlock()
+	if target == nil { // the panel that is known by now made none final
+		return r.fruitless(), nil
+	}
 	defer func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -36,11 +39,7 @@ func (r *Reader) snapshot(ctx context.Context) (event, error) {
 		},
 	})
 	if err != nil && (ctx.Err() != nil || spec.CodeOf(err) != "") {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.barren++
-		r.retry = r.cfg.Now().Add(refusalPause.after(r.barren))
-		return installed, err // none was to be had: the log is
+		return r.fruitless(), err
 	}
 	if err != nil {
 		return "", &localError{err}
@@ -58,6 +57,15 @@ func (r *Reader) snapshot(ctx context.Context) (event, error) {
 		r.show(target)
 	}
 	return installed, nil
+}
+
+// fruitless: no snapshot was to be had, but the log is.
+func (r *Reader) fruitless() event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.barren++
+	r.retry = r.cfg.Now().Add(refusalPause.after(r.barren))
+	return installed
 }
 
 // sources lists the upstreams that may be asked, the best first.
@@ -130,53 +138,93 @@ func (r *Reader) halt(f *Fork) error {
 // stands reports whether the panels that are known now make both checkpoints of a fork
 // final, and forgets those that they do not: one may have been read before the panel of
 // its size was known. Caller holds apply.
-func (r *Reader) stands(f *Fork) bool {
+func (r *Reader) stands(fork *Fork) bool {
 	gone := func(note []byte) bool {
 		_, err := r.panel.OpenFinal(note)
 		return err != nil
 	}
-	other, final := gone(f.Other), gone(f.Final)
+	other, final := gone(fork.Other), gone(fork.Final)
 	if !other && !final {
 		return true
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	drop := func(x *Final) bool {
-		return x != nil && (other && bytes.Equal(x.Note, f.Other) || final && bytes.Equal(x.Note, f.Final))
-	}
-	r.doubts = slices.DeleteFunc(r.doubts, drop)
-	if drop(r.target) && r.visible != nil {
-		r.target = r.visible
+	for _, f := range r.remembered() {
+		if other && bytes.Equal(f.Note, fork.Other) || final && bytes.Equal(f.Note, fork.Final) {
+			r.replace(f, nil)
+		}
 	}
 	return false
+}
+
+// remembered lists the checkpoints that were read and are not shown.
+func (r *Reader) remembered() (all []*Final) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	add := func(f *Final) {
+		if f != nil && f != r.visible && !slices.Contains(all, f) {
+			all = append(all, f)
+		}
+	}
+	add(r.target)
+	for _, d := range r.doubts {
+		add(d)
+	}
+	for _, l := range r.links {
+		add(l.final)
+	}
+	return all
+}
+
+// replace puts another in the place of what was remembered, or forgets it: what is
+// shown is then the largest that is known.
+func (r *Reader) replace(f, by *Final) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i := slices.Index(r.doubts, f); i >= 0 && by != nil {
+		r.doubts[i] = by
+	} else if i >= 0 {
+		r.doubts = slices.Delete(r.doubts, i, i+1)
+	}
+	for _, l := range r.links {
+		if l.final == f {
+			l.final = by
+		}
+	}
+	if r.target == f {
+		if r.target = by; by == nil {
+			r.target = r.visible
+		}
+	}
+	r.poke()
 }
 
 // reread reads again what was read before the newest panel was known, and forgets what
 // that panel does not make final. Caller holds apply.
 func (r *Reader) reread() {
 	number := r.panel.Number()
-	r.mu.Lock()
-	old := append(slices.Clone(r.doubts), r.target)
-	r.mu.Unlock()
-	for _, f := range old {
-		if f == nil || f.under == number {
+	for _, f := range r.remembered() {
+		if f.under == number {
 			continue
 		}
 		again, err := r.open(f.Note)
-		r.mu.Lock()
-		if i := slices.Index(r.doubts, f); i >= 0 && err == nil {
-			r.doubts[i] = again
-		} else if i >= 0 {
-			r.doubts = slices.Delete(r.doubts, i, i+1)
+		if err != nil {
+			again = nil
 		}
-		if r.target == f && err == nil {
-			r.target = again
-		} else if r.target == f && r.visible != nil {
-			r.target = r.visible
-			r.poke()
-		}
-		r.mu.Unlock()
+		r.replace(f, again)
 	}
+}
+
+// heedPanel rereads when another panel is known than at the last step. Caller holds mu.
+func (r *Reader) heedPanel() {
+	number := r.panel.Number()
+	if number == r.heeded {
+		return
+	}
+	r.heeded = number
+	r.running.Go(func() {
+		r.apply.Lock()
+		defer r.apply.Unlock()
+		r.reread()
+	})
 }
 
 // haltLocked is halt for who holds apply.

@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net"
@@ -93,7 +94,7 @@ func (n *Node) feedWitnesses(context.Context) error {
 		n.background(f.Run)
 	}
 	if n.consensus == nil && n.id.Organisation.Role == spec.RoleMember {
-		n.cosignAfterwards(n.final.Newest().Size == 0)
+		n.cosignAfterwards()
 	}
 	return nil
 }
@@ -109,21 +110,11 @@ func (n *Node) newestFinal() (tlog.Checkpoint, []byte) {
 
 // cosignAfterwards cosigns what became final with the organisation's key. What it
 // cosigned last is durable before a cosignature leaves, in the store that a
-// sequencer has too; first says that this node has not run before. Where it may not
-// cosign, status says why.
-func (n *Node) cosignAfterwards(first bool) {
-	var store *cosign.Store
-	if len(n.cosigned) > 0 {
-		store = n.cosigned[0].Store // of the key on the card
-	} else {
-		var err error
-		key := n.id.Organisation.CosignKey
-		if store, err = cosign.OpenStore(cosign.StorePath(n.cfg.Dir, key), key, first); err != nil {
-			n.stopWitnessing(err)
-			return
-		}
-		n.onStop(func(context.Context) error { return store.Close() })
-		n.cosigned = []cosign.Key{{Private: n.id.Cosign, Store: store}}
+// sequencer has too. Where it may not cosign, status says why.
+func (n *Node) cosignAfterwards() {
+	if n.mayNotCosign != nil {
+		n.stopWitnessing(n.mayNotCosign)
+		return
 	}
 	recalled := n.recallAll()
 	n.background(func(ctx context.Context) {
@@ -134,7 +125,7 @@ func (n *Node) cosignAfterwards(first bool) {
 		}
 		for ctx.Err() == nil {
 			changed := n.final.Changed()
-			if err := n.cosignFinal(ctx, store); err != nil {
+			if err := n.cosignFinal(ctx); err != nil {
 				n.stopWitnessing(err)
 				return
 			}
@@ -157,30 +148,48 @@ func (n *Node) stopWitnessing(err error) {
 	n.notWitness.Store(&err)
 }
 
+// witnessKey is the key that is in force by the state, with its own mark: a case may
+// exchange it while this node runs.
+func (n *Node) witnessKey() (*cosign.Key, error) {
+	inForce := n.cosignKey()
+	for i := range n.cosigned {
+		if k := &n.cosigned[i]; spec.PublicKey(k.Private.Public().(ed25519.PublicKey)) == inForce {
+			return k, nil
+		}
+	}
+	return nil, spec.Errorf(spec.CodeKey, "this node does not hold the cosign key that is in force, or did not when it started")
+}
+
 // cosignFinal cosigns the newest final checkpoint unless that was done, and hands
 // it to every member.
-func (n *Node) cosignFinal(ctx context.Context, store *cosign.Store) error {
+func (n *Node) cosignFinal(ctx context.Context) error {
 	if err := n.doubted(); err != nil {
 		return err
 	}
+	key, err := n.witnessKey()
+	if err != nil {
+		return err
+	}
 	c, signed := n.newestFinal()
-	mark := store.Mark()
+	mark := key.Store.Mark()
 	if signed == nil || c.Size < mark.Size || n.replica.imported.Load() > c.Size {
 		return nil
 	}
 	if err := n.recomputed(c, mark); err != nil {
 		return err
 	}
-	if err := store.Advance(mark, cosign.Mark{Size: c.Size, Root: c.Root}); err != nil {
+	if err := key.Store.Advance(mark, cosign.Mark{Size: c.Size, Root: c.Root}); err != nil {
 		return err
 	}
-	sig := tlog.Cosign(c, n.id.Organisation.ID, n.id.Cosign, uint64(n.cfg.Now().Unix()))
+	sig := tlog.Cosign(c, n.id.Organisation.ID, key.Private, uint64(n.cfg.Now().Unix()))
 	w := witnessed{Size: c.Size, Root: c.Root, Time: sig.Time, Sig: sig.Sig[:]}
 	req, err := spec.Encode(&w)
 	if err != nil {
 		return err
 	}
-	if err := n.enter(&n.id.Organisation, &w); err != nil {
+	self := n.id.Organisation
+	self.CosignKey = sig.Key
+	if err := n.enter(&self, &w); err != nil {
 		return err
 	}
 	for _, peer := range n.directory.members() {

@@ -3,6 +3,7 @@
 package node_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/tocsin-db/tocsin/node"
+	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/node/identity"
 	"github.com/tocsin-db/tocsin/node/trial"
 	"github.com/tocsin-db/tocsin/spec"
@@ -150,6 +152,30 @@ func TestCosigningAfterwards(t *testing.T) {
 		t.Errorf("without its mark the member says %q, %v", s.NotCosigning, err)
 	}
 	handIn(t, ctx, c, delta)
+}
+
+// The key of a member that does not sequence is exchanged: it cosigns with the new one
+// at once, with a mark of its own, whenever it is started again.
+func TestTheKeyOfAWitnessIsExchanged(t *testing.T) {
+	ctx, c, delta := witnessing(t)
+	card := newKey(t, ctx, c, delta, spec.UseCosign)
+	changeKey(t, ctx, c, c.Members[0], spec.KeyChange{Org: "delta", Use: spec.UseCosign, New: []spec.PublicKey{card.Key}, Proof: []spec.Proof{card.Proof}, Reason: "rotation"})
+	vkey := tlog.CosignerVerifierKey(originOf(t, delta), spec.Seat{Org: "delta", Key: card.Key})
+	for i := range 3 {
+		if err := trial.Await(ctx, func() (bool, error) { return cosignedBy(t, c.Members[0], vkey), nil }); err != nil {
+			s, serr := delta.Status(ctx)
+			t.Fatalf("after %d starts nothing is cosigned with the new key: %q, %v", i, s.NotCosigning, serr)
+		}
+		store, err := os.ReadFile(cosign.StorePath(delta.Dir, card.Key))
+		if err != nil || !bytes.Contains(store, card.Key[:]) {
+			t.Fatalf("after %d starts the mark of the new key is not in its store: %v", i, err)
+		}
+		restart(t, ctx, c, delta, nil)
+		list(t, c, sha(byte(10+i)))
+	}
+	if s, err := delta.Status(ctx); err != nil || s.NotCosigning != "" {
+		t.Fatalf("the member does not cosign any more: %q, %v", s.NotCosigning, err)
+	}
 }
 
 // handIn hands cosignatures in that are not to be taken.

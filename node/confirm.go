@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/tocsin-db/tocsin/spec"
@@ -12,6 +13,10 @@ import (
 // gatherReceipts is how long a member gathers decisions before it signs that it
 // applied them, and so the least time between two receipts.
 const gatherReceipts = 10 * time.Second
+
+// lookEvery is the least time between two looks at what was decided: a receipt is
+// that much late at most.
+const lookEvery = 5 * time.Millisecond
 
 // maxUnconfirmed bounds how many decisions wait to be confirmed. Of more, the
 // newest are: a receipt for a decision covers those before it.
@@ -57,40 +62,48 @@ func (c *confirmer) run(ctx context.Context) error {
 		return err
 	}
 	c.next = last.Index + 1
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	grown := make(chan struct{})
+	watching.Go(func() { c.watch(ctx, grown) })
 	var due <-chan time.Time
 	for {
-		size := c.n.store.Size()
 		if err := c.look(); err != nil {
 			return err
 		}
 		if due == nil && len(c.pending) > 0 {
 			due = c.n.after(c.every)
 		}
-		grown, stop := c.growth(ctx, size)
 		select {
 		case <-ctx.Done():
-			stop()
 			return ctx.Err()
 		case <-due:
 			due = nil
 			c.send(ctx)
 		case <-grown:
 		}
-		stop()
 	}
 }
 
-// growth is closed when the log has more than size leaves, or on stop.
-func (c *confirmer) growth(ctx context.Context, size uint64) (<-chan struct{}, func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	grown := make(chan struct{})
-	go func() {
-		defer close(grown)
-		_ = c.n.store.Wait(ctx, size) // it fails when ctx ends or the store fails, which ends the node
-	}()
-	return grown, func() {
-		cancel()
-		<-grown
+// watch says when the log grew, at most once in lookEvery.
+func (c *confirmer) watch(ctx context.Context, grown chan<- struct{}) {
+	for {
+		size := c.n.store.Size()
+		select {
+		case grown <- struct{}{}: // what is behind size is looked at after this
+		case <-ctx.Done():
+			return
+		}
+		if c.n.store.Wait(ctx, size) != nil { // ctx ended, or the store failed, which ends the node
+			return
+		}
+		select {
+		case <-c.n.after(lookEvery):
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

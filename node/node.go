@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tocsin-db/tocsin/consensus"
+	"github.com/tocsin-db/tocsin/consensus/governance"
 	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/consortia"
 	"github.com/tocsin-db/tocsin/node/cosign"
@@ -206,8 +207,8 @@ func (n *Node) openIdentity(context.Context) (err error) {
 // refresh brings the directory in line with the state after a commit. Every change
 // of the enrolled organisations begins an epoch.
 func (n *Node) refresh() {
-	var clock spec.Clock
-	if err := readRecord(n.store, spec.ClockKey, &clock); err != nil {
+	clock, err := governance.Clock(n.store)
+	if err != nil {
 		n.fail(fmt.Errorf("reading the epoch: %w", err))
 		return
 	}

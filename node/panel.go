@@ -32,8 +32,8 @@ func (n *Node) openChain() (err error) {
 
 // learnPanels brings the chain up to what the state says.
 func (n *Node) learnPanels() error {
-	var clock spec.Clock
-	if err := readRecord(n.store, spec.ClockKey, &clock); err != nil {
+	clock, err := governance.Clock(n.store)
+	if err != nil {
 		return err
 	}
 	for number := n.chain.Number() + 1; number <= clock.Panel; number++ {

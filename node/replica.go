@@ -163,16 +163,18 @@ func (r *replica) prepare(cmds []consensus.Command) ([]preparedEntry, error) {
 
 // inParallel runs jobs on all processors and returns the first error.
 func inParallel(jobs []func() error) error {
-	workers := min(runtime.GOMAXPROCS(0), len(jobs))
+	workers := max(1, min(runtime.GOMAXPROCS(0), len(jobs)))
 	errs := make([]error, workers)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < len(jobs) && errs[w] == nil; i += workers {
-				errs[w] = jobs[i]()
-			}
-		})
+	work := func(w int) {
+		for i := w; i < len(jobs) && errs[w] == nil; i += workers {
+			errs[w] = jobs[i]()
+		}
 	}
+	var wg sync.WaitGroup
+	for w := 1; w < workers; w++ {
+		wg.Go(func() { work(w) })
+	}
+	work(0) // here: most often there is but one
 	wg.Wait()
 	for _, err := range errs {
 		if err != nil {

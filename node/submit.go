@@ -42,8 +42,8 @@ func (s *signer) sign(st governance.State, body spec.Body, opening *spec.Opening
 	if err != nil {
 		return sub, err
 	}
-	var clock spec.Clock
-	if err := readRecord(st, spec.ClockKey, &clock); err != nil {
+	clock, err := governance.Clock(st)
+	if err != nil {
 		return sub, err
 	}
 	key, err := s.inForce(st)
@@ -67,12 +67,12 @@ func (s *signer) sign(st governance.State, body spec.Body, opening *spec.Opening
 // inForce is the first held key with which the organisation may sign now; that of
 // the card where none is, so that the refusal says so.
 func (s *signer) inForce(st governance.State) (ed25519.PrivateKey, error) {
-	var who spec.OrgRecord
-	if err := readRecord(st, spec.OrgKey(s.org.ID), &who); err != nil {
+	who, err := governance.Organisation(st, s.org.ID)
+	if err != nil {
 		return nil, err
 	}
 	for _, key := range s.keys {
-		if slices.Contains(who.OpKeys(), spec.PublicKey(key.Public().(ed25519.PublicKey))) {
+		if who != nil && slices.Contains(who.OpKeys(), spec.PublicKey(key.Public().(ed25519.PublicKey))) {
 			return key, nil
 		}
 	}
@@ -102,7 +102,7 @@ func readRecord(st interface {
 	if err != nil || b == nil {
 		return err
 	}
-	return spec.Decode(b, out)
+	return spec.DecodeStored(b, out)
 }
 
 // submit signs a body for this organisation and sees it through: it returns once
@@ -169,8 +169,8 @@ func (n *Node) seeThrough(ctx context.Context, make func() (spec.Submission, err
 func (n *Node) awaitTime(ctx context.Context) error {
 	for {
 		size := n.store.Size()
-		var clock spec.Clock
-		if err := readRecord(n.store, spec.ClockKey, &clock); err != nil || clock.TimeMS > 0 {
+		clock, err := governance.Clock(n.store)
+		if err != nil || clock.TimeMS > 0 {
 			return err
 		}
 		if !n.awaitGrowth(ctx, size) {

@@ -25,8 +25,8 @@ func (n *Node) tick() (*spec.Timed, bool) {
 	if final == nil {
 		return nil, false
 	}
-	var clock spec.Clock
-	if err := readRecord(n.store, spec.ClockKey, &clock); err != nil {
+	clock, err := governance.Clock(n.store)
+	if err != nil {
 		return nil, false
 	}
 	t, ok := n.chain.At(final.Size).Timed(final)

@@ -26,7 +26,11 @@ func (n *Node) Propose(ctx context.Context, p api.Proposal) (spec.Hash, error) {
 // their root.
 func blind(p api.Proposal) (*spec.Proposal, *spec.Opening, error) {
 	body := &spec.Proposal{Basis: p.Basis}
-	opening := &spec.Opening{}
+	n := 0
+	for i := range p.Items {
+		n += len(p.Items[i].Signals)
+	}
+	opening := &spec.Opening{Signals: make([]spec.Opened, 0, n)}
 	for i, item := range p.Items {
 		var counts []spec.Count
 		for _, s := range item.Signals {

@@ -33,7 +33,7 @@ func (h *Host) Call(ctx context.Context, to PeerID, proto string, req []byte, ma
 	if err != nil {
 		return nil, err
 	}
-	s := NewStream(ns, to, "")
+	s := newStream(ns, to, "", gatherCall)
 	defer s.Reset() // after an answer was read there is nothing left to lose
 	stop := context.AfterFunc(ctx, s.Reset)
 	defer stop()
@@ -49,14 +49,22 @@ func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, DefaultTimeout)
 }
 
-// exchange writes while it reads: a peer may refuse a request before it has
-// read it all, and that answer must be heard.
+// smallRequest is sent without waiting for the peer to take it.
+const smallRequest = 16 << 10
+
+// exchange writes while it reads, unless the request is small: a peer may refuse a
+// request before it has read it all, and that answer must be heard.
 func exchange(ctx context.Context, s *Stream, req []byte, maxResp int) ([]byte, error) {
-	go func() {
+	write := func() {
 		if s.WriteFrame(req) != nil || s.CloseWrite() != nil {
 			return // the reader below learns what became of it
 		}
-	}()
+	}
+	if len(req) <= smallRequest {
+		write()
+	} else {
+		go write()
+	}
 	st, err := s.readStatus()
 	if err != nil {
 		return nil, unanswered(ctx, s.peer, err)

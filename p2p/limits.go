@@ -46,6 +46,7 @@ func newLimits(c *Config) (network.ResourceManager, error) {
 			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: subnetConns}, {PrefixLength: 48, ConnCount: 2 * subnetConns}},
 		),
 		rcmgr.WithConnRateLimiters(connRate()),
+		rcmgr.WithMetricsDisabled(), // nobody reads them, and each frame would count in them
 	)
 }
 

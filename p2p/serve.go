@@ -30,7 +30,7 @@ type ConnHandler func(from PeerID, conn net.Conn)
 
 // HandleStream serves long streams of a protocol to the peers that policy names.
 func (h *Host) HandleStream(proto string, policy Policy, fn StreamHandler) {
-	h.serve(proto, policy, func(ctx context.Context, s *Stream) error {
+	h.serve(proto, policy, gatherLong, func(ctx context.Context, s *Stream) error {
 		if err := s.writeStatus(nil); err != nil {
 			return err
 		}
@@ -41,7 +41,7 @@ func (h *Host) HandleStream(proto string, policy Policy, fn StreamHandler) {
 // Handle serves requests of a protocol to the peers that policy names.
 func (h *Host) Handle(proto string, policy Policy, fn RequestHandler) {
 	policy = policy.withDefaults()
-	h.serve(proto, policy, func(ctx context.Context, s *Stream) error {
+	h.serve(proto, policy, gatherCall, func(ctx context.Context, s *Stream) error {
 		req, err := s.ReadFrame(policy.MaxRequest)
 		if spec.CodeOf(err) != "" {
 			return s.writeStatus(err)
@@ -68,7 +68,7 @@ func (h *Host) answer(proto string, s *Stream, resp []byte, err error) error {
 	if err != nil {
 		return s.writeStatus(err)
 	}
-	if err := s.writeStatus(nil); err != nil {
+	if err := s.bufferStatus(nil); err != nil {
 		return err
 	}
 	return s.WriteFrame(resp)
@@ -76,12 +76,12 @@ func (h *Host) answer(proto string, s *Stream, resp []byte, err error) error {
 
 // serve runs fn for each admitted inbound stream and answers the others with
 // DENIED or BUSY before reading anything.
-func (h *Host) serve(proto string, policy Policy, fn StreamHandler) {
+func (h *Host) serve(proto string, policy Policy, gather int, fn StreamHandler) {
 	policy = policy.withDefaults()
 	h.h.SetStreamHandler(protocol.ID(proto), func(ns network.Stream) {
 		ctx, cancel := context.WithCancelCause(h.ctx)
 		defer cancel(nil)
-		s := NewStream(ns, idOf(ns.Conn().RemotePeer()), "")
+		s := newStream(ns, idOf(ns.Conn().RemotePeer()), "", gather)
 		if err := reserve(ns, policy); err != nil {
 			h.logger.Info("stream refused", "protocol", proto, "peer", string(s.peer), "error", err)
 			s.Reset()

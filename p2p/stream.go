@@ -40,13 +40,24 @@ type Stream struct {
 	free func() bool   // detaches the stream from its opener's context, or nil
 }
 
+// Bytes that a stream gathers before it sends them: one that lasts has many frames
+// to put together, a request and its answer are one each.
+const (
+	gatherLong = 64 << 10
+	gatherCall = 4 << 10
+)
+
 // NewStream frames conn, which leads to peer. Hosts make their own streams;
 // this is for networks that are not libp2p.
 func NewStream(conn Conn, peer PeerID, role string) *Stream {
+	return newStream(conn, peer, role, gatherLong)
+}
+
+func newStream(conn Conn, peer PeerID, role string, gather int) *Stream {
 	return &Stream{
 		conn: conn,
 		r:    bufio.NewReaderSize(conn, firstRead),
-		w:    bufio.NewWriterSize(conn, 64<<10),
+		w:    bufio.NewWriterSize(conn, gather),
 		peer: peer,
 		role: role,
 		wait: HeaderTimeout,
@@ -124,14 +135,19 @@ func (s *Stream) detach() {
 
 // writeStatus sends the first frame of the called side.
 func (s *Stream) writeStatus(err error) error {
+	if err := s.bufferStatus(err); err != nil {
+		return err
+	}
+	return s.Flush()
+}
+
+// bufferStatus is writeStatus for a status that an answer follows at once.
+func (s *Stream) bufferStatus(err error) error {
 	b, encErr := EncodeFault(err)
 	if encErr != nil {
 		return encErr
 	}
-	if err := s.WriteFrame(b); err != nil {
-		return err
-	}
-	return s.Flush()
+	return s.WriteFrame(b)
 }
 
 // readStatus waits for the first frame of the called side.

@@ -39,6 +39,7 @@ type database struct {
 	buckets [2]*bucketCache // of the live tree and of the rules' tree
 	hot     hot
 	decoded decoded
+	hashes  logHashes
 }
 
 // counts are numbers that would cost a scan to find again.

@@ -3,6 +3,8 @@
 package storage
 
 import (
+	"sync"
+
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/tocsin-db/tocsin/spec"
@@ -17,6 +19,10 @@ func (s *Store) LogHash(level int, index uint64) (h spec.Hash, err error) {
 		if level < 0 || level > 48 {
 			return spec.Errorf(spec.CodeNotFound, "the log has no such hash")
 		}
+		var known bool
+		if h, known = d.hashes.get(level, index); known {
+			return nil
+		}
 		b, err := get(d.pebble, logHashKey(level, index))
 		if err != nil {
 			return err
@@ -28,9 +34,36 @@ func (s *Store) LogHash(level int, index uint64) (h spec.Hash, err error) {
 			return spec.Errorf(spec.CodeNotFound, "the log has no such hash")
 		}
 		h = spec.Hash(b)
+		d.hashes.put(level, index, h)
 		return nil
 	})
 	return h, err
+}
+
+// maxLogHashes bounds how many hashes of the log are kept in memory.
+const maxLogHashes = 1 << 12
+
+// logHashes are those that were asked for lately. They never change: each checkpoint
+// that is compared or cosigned asks for nearly the same ones.
+type logHashes struct {
+	mu    sync.Mutex
+	known map[tlog.Place]spec.Hash
+}
+
+func (l *logHashes) get(level int, index uint64) (h spec.Hash, known bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h, known = l.known[tlog.Place{Level: level, Index: index}]
+	return h, known
+}
+
+func (l *logHashes) put(level int, index uint64, h spec.Hash) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.known == nil || len(l.known) >= maxLogHashes {
+		l.known = map[tlog.Place]spec.Hash{}
+	}
+	l.known[tlog.Place{Level: level, Index: index}] = h
 }
 
 // LogRoot is the RFC 6962 root over the log as changed so far.

@@ -50,6 +50,22 @@ func shared[T any](st State, key []byte) (*T, error) {
 	return v.(*T), nil
 }
 
+// Clock returns the consortium's time and epoch, zero before it was founded. It may be
+// held by others and must not be changed.
+func Clock(st State) (*spec.Clock, error) {
+	c, err := shared[spec.Clock](st, spec.ClockKey)
+	if c == nil && err == nil {
+		c = new(spec.Clock)
+	}
+	return c, err
+}
+
+// Organisation returns what is known of an enrolled organisation, nil of any other.
+// It may be held by others and must not be changed.
+func Organisation(st State, id string) (*spec.OrgRecord, error) {
+	return shared[spec.OrgRecord](st, spec.OrgKey(id))
+}
+
 // mustShare is shared for records that are always there.
 func mustShare[T any](st State, key []byte) (*T, error) {
 	v, err := shared[T](st, key)

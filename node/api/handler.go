@@ -133,7 +133,7 @@ func handler(cfg Config, s *service, notYet func() error) http.Handler {
 		if b, ok := r.Body.(*steadyBody); ok {
 			defer b.pace.stop()
 		}
-		if pattern == "POST /v1/match" && s.matchPlain(w, r) {
+		if plain := s.plain(pattern); plain != nil && plain(w, r) {
 			return
 		}
 		if strings.Contains(pattern, "{") {
@@ -141,6 +141,19 @@ func handler(cfg Config, s *service, notYet func() error) http.Handler {
 		}
 		found.ServeHTTP(w, r)
 	})
+}
+
+// plain returns what answers requests of a route that are written as programs write
+// them without the generated decoder, or nil. What it returns is false for all others,
+// of which nothing is lost.
+func (s *service) plain(pattern string) func(http.ResponseWriter, *http.Request) (answered bool) {
+	switch pattern {
+	case "POST /v1/match":
+		return s.matchPlain
+	case "POST /v1/proposals":
+		return s.proposePlain
+	}
+	return nil
 }
 
 // unrouted answers for a path or a method that there is not.

@@ -40,8 +40,7 @@ func (s *service) Match(ctx context.Context, req wire.MatchRequestObject) (wire.
 	return &matchAnswer{a}, nil
 }
 
-// matchPlain answers a small request as programs write it without the generated
-// decoder. answered is false for all others, of which nothing is lost.
+// matchPlain answers a small request: see plain.
 func (s *service) matchPlain(w http.ResponseWriter, r *http.Request) (answered bool) {
 	if r.ContentLength <= 0 || r.ContentLength > plainBody || r.Header.Get("Content-Type") != "application/json" {
 		return false

@@ -3,7 +3,10 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -45,6 +48,29 @@ func (s *service) Propose(ctx context.Context, req wire.ProposeRequestObject) (w
 	return wire.Propose201JSONResponse{MadeJSONResponse: made(id, "/v1/cases/")}, nil
 }
 
+// proposePlain implements Propose for a proposal without a referral: see plain. A
+// large one takes longer to read than all else that this node does for it.
+func (s *service) proposePlain(w http.ResponseWriter, r *http.Request) (answered bool) {
+	if r.Header.Get("Content-Type") != "application/json" {
+		return false
+	}
+	var read bytes.Buffer
+	_, err := read.ReadFrom(r.Body) // it is bounded
+	var q wire.ProposalRequest
+	if err != nil || !q.Quick(read.Bytes()) {
+		r.Body = &readBefore{r.Body, io.MultiReader(&read, r.Body)}
+		return false
+	}
+	made, err := s.Propose(r.Context(), wire.ProposeRequestObject{Body: &q})
+	if err == nil {
+		err = made.VisitProposeResponse(w)
+	}
+	if err != nil {
+		fail(w, r, err)
+	}
+	return true
+}
+
 // proposalItem reads an item and brings labels and signals in the order that an
 // operation has them in.
 func proposalItem(w wire.ProposalItem, pointer string) (ProposalItem, error) {
@@ -54,18 +80,22 @@ func proposalItem(w wire.ProposalItem, pointer string) (ProposalItem, error) {
 	}
 	type place struct{ typ, value string }
 	seen := make(map[place]bool, len(w.Signals))
+	item.Signals = make([]spec.Signal, 0, len(w.Signals))
 	for i, ws := range w.Signals {
-		where := pointer + "/signals/" + strconv.Itoa(i)
-		sig, err := signal(ws, where)
+		where := func() string { return pointer + "/signals/" + strconv.Itoa(i) }
+		sig, err := spec.ParseSignal(ws.Type, ws.Value)
+		if err != nil || ws.Quality != nil {
+			sig, err = signal(ws, where())
+		}
 		if err != nil {
 			return item, err
 		}
 		if t, _ := spec.SignalTypeOf(sig.Type); sig.Quality < t.MinQuality {
-			return item, wire.At(where+"/quality", spec.Errorf(spec.CodeSignal, "a %s of a quality under %d is not proposed", t.Name, t.MinQuality))
+			return item, wire.At(where()+"/quality", spec.Errorf(spec.CodeSignal, "a %s of a quality under %d is not proposed", t.Name, t.MinQuality))
 		}
 		at := place{sig.Type, string(sig.Value)}
 		if seen[at] {
-			return item, wire.At(where, spec.Errorf(spec.CodeDuplicate, "the item lists one signal twice"))
+			return item, wire.At(where(), spec.Errorf(spec.CodeDuplicate, "the item lists one signal twice"))
 		}
 		seen[at] = true
 		item.Signals = append(item.Signals, sig)

@@ -20,7 +20,7 @@ const MaxNote = 64 << 10
 // the cosignatures.
 func (p *Panel) Note(s *Signed) ([]byte, error) {
 	text := s.Text()
-	signers := []sumnote.Signer{fixed{p.log.Name(), p.log.KeyHash(), ed25519.Sign(LogKey(p.Origin), text)}}
+	signers := []sumnote.Signer{fixed{p.log.Name(), p.log.KeyHash(), ed25519.Sign(p.logKey, text)}}
 	for i := range s.Cosignatures {
 		c := &s.Cosignatures[i]
 		v := p.verifier(spec.Seat{Org: c.Org, Key: c.Key})

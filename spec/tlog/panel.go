@@ -3,6 +3,7 @@
 package tlog
 
 import (
+	"crypto/ed25519"
 	"slices"
 
 	sumnote "golang.org/x/mod/sumdb/note"
@@ -20,6 +21,7 @@ type Panel struct {
 	seats   []seat   // by organisation and key
 	known   sumnote.Verifiers
 	log     sumnote.Verifier
+	logKey  ed25519.PrivateKey
 }
 
 // A quorum is one panel's seats, of which k are enough.
@@ -58,6 +60,7 @@ func (p *Panel) sit() error {
 	if p.log = logVerifier(p.Origin); p.log == nil {
 		return spec.Errorf(spec.CodeGenesis, "the origin cannot stand in a signed note")
 	}
+	p.logKey = LogKey(p.Origin)
 	known := []sumnote.Verifier{p.log}
 	for _, q := range p.quorums {
 		for _, s := range q.seats {

@@ -38,7 +38,7 @@ func quickQuery(b []byte) (q plainQuery, ok bool) {
 		case name == "id" && !q.hasID:
 			q.id, q.hasID = r.text(), true
 		case name == "signals" && q.signals == nil:
-			q.signals = r.signals()
+			q.signals = list(&r, r.signal)
 		default:
 			r.bad = true
 		}
@@ -89,14 +89,14 @@ func (r *plainReader) object(field func(name string)) {
 	}
 }
 
-// signals takes a list that is not empty.
-func (r *plainReader) signals() (list []Signal) {
+// list takes a list that is not empty.
+func list[T any](r *plainReader, one func() T) (out []T) {
 	r.must('[')
 	for !r.bad {
-		list = append(list, r.signal())
+		out = append(out, one())
 		if !r.take(',') {
 			r.must(']')
-			return list
+			return out
 		}
 	}
 	return nil

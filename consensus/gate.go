@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -37,6 +38,9 @@ type gate struct {
 	committed uint64 // announced by the leader of term
 	term      uint64
 	done      bool           // closed
+	hurry     atomic.Int32   // how many wait at followers
+	timer     *time.Timer    // of tellNow; nil before the first
+	due       bool           // it runs
 	heralds   sync.WaitGroup // under way; none begins once done
 }
 
@@ -128,6 +132,9 @@ func (g *gate) Close() error {
 	g.close.Do(func() {
 		g.mu.Lock()
 		g.done = true
+		if g.timer != nil {
+			g.timer.Stop()
+		}
 		g.mu.Unlock()
 		close(g.closed)
 	})
@@ -151,7 +158,7 @@ func (g *gate) heard(id raft.ServerID, to raft.ServerAddress, req *raft.AppendEn
 	}
 	g.peers[id] = p
 	if p.term == g.term {
-		g.tell(id)
+		g.tellSoon()
 	}
 }
 

@@ -4,7 +4,9 @@ package consensus
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -12,7 +14,16 @@ import (
 
 // Time in a bubble moves only while everybody waits, so what is seen within a
 // millisecond was not waited for.
-func TestFollowersSeeACommitAtOnce(t *testing.T) {
+func TestFollowersSeeACommitAtOnceWhereSomebodyWaits(t *testing.T) {
+	seeCommits(t, time.Millisecond, func(n *Node) (done func()) { return n.Hurry() })
+}
+
+func TestFollowersSeeACommitSoon(t *testing.T) {
+	seeCommits(t, heraldAfter+time.Millisecond, func(*Node) (done func()) { return func() {} })
+}
+
+// seeCommits holds how long followers take to see a commit against a limit.
+func seeCommits(t *testing.T, limit time.Duration, hurry func(*Node) (done func())) {
 	inCluster(t, 3, nil, func(c *cluster) {
 		n := 0
 		for round := range 4 {
@@ -20,13 +31,14 @@ func TestFollowersSeeACommitAtOnce(t *testing.T) {
 			c.fill("warm", 1)
 			n = len(c.converge(-1))
 			for range 5 {
-				begin := time.Now()
+				begin, done := time.Now(), hurry(led.node)
 				if _, err := led.node.Submit(c.ctx, sub("op-%d", n)); err != nil {
 					t.Fatal(err)
 				}
 				n++
 				c.everywhere(n)
-				if took := time.Since(begin); took > time.Millisecond {
+				done()
+				if took := time.Since(begin); took > limit {
 					t.Errorf("in round %d the followers saw the commit after %v", round, took)
 				}
 				<-time.After(300 * time.Millisecond) // nothing is under way when the next comes
@@ -52,6 +64,47 @@ func (c *cluster) everywhere(n int) {
 			c.t.Fatalf("%s has %d operations, want %d", m.id, len(ops), n)
 		}
 	}
+}
+
+// A countingTransport sends nothing and counts what it was to send.
+type countingTransport struct {
+	*raft.InmemTransport
+	sent atomic.Int32
+}
+
+func (c *countingTransport) AppendEntries(raft.ServerID, raft.ServerAddress, *raft.AppendEntriesRequest, *raft.AppendEntriesResponse) error {
+	c.sent.Add(1)
+	return nil
+}
+
+// While entries follow one another they say themselves what is committed; the last one
+// is told of, once.
+func TestTheNextEntryCarriesTheNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, inmem := raft.NewInmemTransport("a")
+		trans := &countingTransport{InmemTransport: inmem}
+		g, err := newGate(trans, func() time.Duration { return 0 }, newBreaker(func(*Fault) {}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.Close()
+		const entries = 10
+		for i := range uint64(entries) {
+			req := &raft.AppendEntriesRequest{Term: 3, PrevLogEntry: 7 + i, PrevLogTerm: 3, Entries: []*raft.Log{{Index: 8 + i, Term: 3}}, LeaderCommitIndex: 7 + i}
+			g.tells("b", req)
+			g.heard("b", "b", req, &raft.AppendEntriesResponse{Success: true})
+			g.announce(8+i, 3)
+			<-time.After(heraldAfter * 3 / 4)
+		}
+		if n := trans.sent.Load(); n != 0 {
+			t.Errorf("%d messages beside %d entries", n, entries)
+		}
+		<-time.After(heraldAfter)
+		g.heralds.Wait()
+		if n := trans.sent.Load(); n != 1 {
+			t.Errorf("%d messages after the last entry, want one", n)
+		}
+	})
 }
 
 // A follower whose log goes on beyond what it shares with the leader must not be

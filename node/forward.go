@@ -189,7 +189,7 @@ func (n *Node) serveSubmit(ctx context.Context, from p2p.PeerID, _ string, req [
 	defer n.commits.begin()()
 	verdicts := make([]verdict, len(subs))
 	var not *consensus.NotLeaderError
-	results := n.lead(ctx, subs)
+	results := n.leadFor(ctx, subs)
 	if err := results[0].Err; errors.As(err, &not) && not.Leader != "" && !n.maySequence(from) {
 		n.relay(ctx, p2p.PeerID(not.Leader), subs, verdicts)
 	} else {
@@ -198,6 +198,12 @@ func (n *Node) serveSubmit(ctx context.Context, from p2p.PeerID, _ string, req [
 		}
 	}
 	return spec.Encode(verdicts)
+}
+
+// leadFor is lead for another member, who waits until it has applied them too.
+func (n *Node) leadFor(ctx context.Context, subs []spec.Submission) []consensus.Result {
+	defer n.consensus.Hurry()()
+	return n.lead(ctx, subs)
 }
 
 // relay passes on to the leader what others than sequencers submitted here; those ask

@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"github.com/tocsin-db/tocsin/spec/edtable"
 )
 
 // OpVersion is the version of the operations described here.
@@ -137,14 +139,17 @@ func ParseEnvelope(data []byte) (*Signed, error) {
 	return s, nil
 }
 
-// Verify reports whether the signature is that of key for this consortium. It is
-// Go's crypto/ed25519.Verify, never a batched or cofactored variant: those differ
-// at the edges, and every node must agree.
+// opKeys are those whose operations come now: of more than any consortium has members.
+var opKeys = edtable.Keys{Max: 48}
+
+// Verify reports whether the signature is that of key for this consortium. It says what
+// Go's crypto/ed25519.Verify says, and is never a batched or cofactored variant: those
+// differ at the edges, and every node must agree.
 //
 // The last answer is remembered; one goroutine at a time may call it.
 func (s *Signed) Verify(origin string, key PublicKey) bool {
 	if origin == "" || s.verified.origin != origin || s.verified.key != key {
-		good := ed25519.Verify(key[:], append(signedPrefix(origin), s.message...), s.sig[:])
+		good := opKeys.Of(key).Verify(append(signedPrefix(origin), s.message...), s.sig[:])
 		s.verified = verdict{origin, key, good}
 	}
 	return s.verified.good

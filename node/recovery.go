@@ -135,7 +135,7 @@ func (n *Node) compareRecovery(f *recovery.File, final *tlog.Signed) error {
 
 // SignRecoveryFiles adds the signature of the organisation in dir, whose node does not
 // run: one that lost its machine, and has its keys. It compares the recovery with the
-// genesis document alone.
+// genesis document and with what was final here, where that is still there.
 func SignRecoveryFiles(dir string, file []byte) ([]byte, error) {
 	id, err := identity.Load(dir)
 	if err != nil {
@@ -149,8 +149,16 @@ func SignRecoveryFiles(dir string, file []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, _, err := f.Check(g.Genesis); err != nil {
+	chain, final, err := f.Check(g.Genesis)
+	if err != nil {
 		return nil, err
+	}
+	known, err := knownFinal(dir, chain)
+	if err != nil {
+		return nil, err
+	}
+	if known > final.Size {
+		return nil, spec.Errorf(spec.CodeRecovery, "this node knows a final log of %d leaves, the recovery would take it back to %d: draft one from there", known, final.Size)
 	}
 	if err := signRecovery(dir, id, g.Genesis, f, id.Op); err != nil {
 		return nil, err

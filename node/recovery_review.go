@@ -58,7 +58,11 @@ func ReviewRecoveryFiles(dir string, file []byte) (*api.RecoveryReview, error) {
 		return nil, err
 	}
 	defer st.Close()
-	known, err := knownFinal(dir, g.Genesis)
+	chain, _, err := f.Check(g.Genesis)
+	if err != nil {
+		return nil, err
+	}
+	known, err := knownFinal(dir, chain)
 	if err != nil {
 		return nil, err
 	}
@@ -102,11 +106,12 @@ func DumpRecovery(dir string, file []byte, w io.Writer) error {
 	return recovery.Dump(st, g.Genesis, f.Links, f.Note, final.Size, w)
 }
 
-// knownFinal is the size of the newest final checkpoint in the files of a node.
-func knownFinal(dir string, g *spec.Genesis) (uint64, error) {
-	chain, err := tlog.NewChain(g)
-	if err != nil {
-		return 0, err
+// knownFinal is the size of the newest final checkpoint in the files of a node, 0 where
+// there is none. chain has the panels that a recovery shows, which may be more than the
+// files do.
+func knownFinal(dir string, chain *tlog.Chain) (uint64, error) {
+	if !exists(filepath.Join(dir, "final", "checkpoint")) {
+		return 0, nil
 	}
 	if err := (cosign.LinkStore{Dir: filepath.Join(dir, "final/handoffs")}).Load(chain); err != nil {
 		return 0, err

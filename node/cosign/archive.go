@@ -91,8 +91,52 @@ type Archive struct {
 	Genesis *spec.Genesis
 	Chain   *tlog.Chain
 
+	keeping sync.Mutex // held while evidence is added
 	mu      sync.Mutex
-	against map[string]int // pieces that are kept, by who is accused; nil until they were counted
+	judged  map[[sha256.Size]byte]verdict // of what is kept, by the SHA-256 of its bytes
+}
+
+// A verdict is what was found of evidence while the newest panel was that of a number:
+// the chain never changes below it.
+type verdict struct {
+	panel uint64
+	found Proved // without what its bytes say by themselves
+	err   error
+}
+
+// maxJudged bounds the verdicts that are remembered.
+const maxJudged = 1 << 12
+
+// judge is Judge of evidence that is kept: it is listed, and counted, again and again.
+func (a *Archive) judge(data []byte) (*Proved, error) {
+	sum, panel := sha256.Sum256(data), a.Chain.Number()
+	a.mu.Lock()
+	v, known := a.judged[sum]
+	a.mu.Unlock()
+	if !known || v.panel != panel {
+		p, err := Judge(data, a.Genesis, a.Chain)
+		if v = (verdict{panel: panel, err: err}); p != nil {
+			v.found = Proved{Kind: p.Kind, Accused: p.Accused, Size: p.Size}
+		}
+		a.mu.Lock()
+		if a.judged == nil || len(a.judged) >= maxJudged {
+			a.judged = map[[sha256.Size]byte]verdict{}
+		}
+		a.judged[sum] = v
+		a.mu.Unlock()
+	}
+	if v.err != nil {
+		return nil, v.err
+	}
+	p := v.found
+	p.Bytes = data
+	if p.Kind == Fork {
+		var err error
+		if p.Other, err = ParseEvidence(data); err != nil {
+			return nil, err
+		}
+	}
+	return &p, nil
 }
 
 const suffix = ".cbor"
@@ -103,8 +147,8 @@ func (a *Archive) Keep(data []byte) (p *Proved, fresh bool, err error) {
 	if p, err = Judge(data, a.Genesis, a.Chain); err != nil {
 		return nil, false, err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.keeping.Lock()
+	defer a.keeping.Unlock()
 	if err := os.MkdirAll(a.Dir, 0o700); err != nil {
 		return p, false, err
 	}
@@ -117,33 +161,22 @@ func (a *Archive) Keep(data []byte) (p *Proved, fresh bool, err error) {
 	if err := durable.Replace(a.Path(p), data, 0o600); err != nil {
 		return p, false, fmt.Errorf("keeping evidence: %w", err)
 	}
-	a.count(p)
 	return p, true, nil
 }
 
 // Path is where evidence is kept.
 func (a *Archive) Path(p *Proved) string { return filepath.Join(a.Dir, p.ID()+suffix) }
 
-// enough reports whether there is enough evidence against each of them. Caller holds
-// mu.
+// enough reports whether there is enough evidence that holds against each of them.
 func (a *Archive) enough(accused []string) (bool, error) {
-	if a.against == nil {
-		kept, err := a.List()
-		if err != nil {
-			return false, err
-		}
-		a.against = map[string]int{}
-		for _, p := range kept {
-			a.count(p)
+	kept, err := a.List()
+	against := map[string]int{}
+	for _, p := range kept {
+		for _, org := range p.Accused {
+			against[org]++
 		}
 	}
-	return !slices.ContainsFunc(accused, func(org string) bool { return a.against[org] < maxAgainst }), nil
-}
-
-func (a *Archive) count(p *Proved) {
-	for _, org := range p.Accused {
-		a.against[org]++
-	}
+	return !slices.ContainsFunc(accused, func(org string) bool { return against[org] < maxAgainst }), err
 }
 
 // List returns what is kept and holds, by id.
@@ -174,9 +207,9 @@ func (a *Archive) Get(id string) (*Proved, error) {
 	if err != nil {
 		return nil, missing
 	}
-	p, err := Judge(data, a.Genesis, a.Chain)
+	p, err := a.judge(data)
 	if err == nil && p.ID() != id {
-		err = missing
+		return nil, missing
 	}
 	return p, err
 }

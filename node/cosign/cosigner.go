@@ -141,6 +141,7 @@ func (c *Cosigner) meet(ctx context.Context) {
 			continue
 		}
 		p := newPeer(c, org)
+		p.over = c.refused != nil
 		c.peers[org] = p
 		ctx, cancel := context.WithCancel(ctx)
 		p.leave = cancel
@@ -240,11 +241,16 @@ func (c *Cosigner) Refuse(err error) {
 	c.refuse(err)
 }
 
-// refuse ends cosigning for good. Caller holds mu.
+// refuse ends cosigning for good: what has not left yet does not leave. Who signed a
+// recovery says that others are to cosign, and what it said before could still make
+// final what the recovery discards. Caller holds mu.
 func (c *Cosigner) refuse(err error) {
 	if c.refused == nil {
 		c.refused = err
 		c.cfg.Logger.Error("this node stops cosigning", "error", err)
+		for _, p := range c.peers {
+			p.end()
+		}
 	}
 }
 

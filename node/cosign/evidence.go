@@ -118,7 +118,7 @@ func (c *Cosigner) cry() error {
 	final := c.cfg.Final.Signed()
 	for _, org := range slices.Sorted(maps.Keys(c.conflicts)) {
 		x := c.conflicts[org]
-		if x.told || final == nil || final.Size < x.Size || c.cfg.Alarm == nil {
+		if x.told || final == nil || final.Size < x.Size || final.Size > c.cfg.Log.Size() || c.cfg.Alarm == nil {
 			continue
 		}
 		e, err := c.evidence(org, x.claim, final)

@@ -4,6 +4,7 @@ package cosign
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ type peer struct {
 	org  string
 	mu   sync.Mutex
 	todo []claim // ascending, the newest maxClaims
+	over bool    // nothing is sent any more
 	wake chan struct{}
 	// leave ends it.
 	leave context.CancelFunc
@@ -27,10 +29,7 @@ func newPeer(c *Cosigner, org string) *peer {
 }
 
 func (p *peer) queue(cl claim) {
-	p.mu.Lock()
-	p.todo = append(p.todo, cl)
-	p.todo = p.todo[max(0, len(p.todo)-maxClaims):]
-	p.mu.Unlock()
+	p.giveBack(nil, cl)
 	select {
 	case p.wake <- struct{}{}:
 	default:
@@ -46,11 +45,21 @@ func (p *peer) take() []claim {
 }
 
 // giveBack queues again what could not be sent, before what came since.
-func (p *peer) giveBack(claims []claim) {
+func (p *peer) giveBack(unsent []claim, since ...claim) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.todo = append(claims, p.todo...)
+	if p.over {
+		return
+	}
+	p.todo = slices.Concat(unsent, p.todo, since)
 	p.todo = p.todo[max(0, len(p.todo)-maxClaims):]
+}
+
+// end drops what waits: whoever does not cosign any more says nothing more.
+func (p *peer) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.todo, p.over = nil, true
 }
 
 // Pauses after a failure, and the longest silence: an empty request asks what the

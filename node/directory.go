@@ -142,6 +142,20 @@ func (d *directory) load(st interface {
 	return changed, nil
 }
 
+// found has the organisations of the founding document enrolled.
+func (d *directory) found(g *spec.Genesis) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, o := range g.Organisations {
+		id, err := p2p.IDFromPublicKey(ed25519.PublicKey(o.Libp2pKey[:]))
+		if err != nil {
+			return err
+		}
+		d.orgs[id], d.byID[o.ID] = o, id
+	}
+	return nil
+}
+
 func firstOf(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

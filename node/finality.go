@@ -24,7 +24,7 @@ func (n *Node) openFinal(context.Context) (err error) {
 		return err
 	}
 	n.onStop(func(context.Context) error { return n.final.Close() })
-	if n.id.Organisation.Role == spec.RoleMember {
+	if n.id.Organisation.Role == spec.RoleMember && !n.mending {
 		if n.cosigned, n.mayNotCosign = n.openCosignStores(); n.mayNotCosign == nil {
 			n.onStop(func(context.Context) error { return closeStores(n.cosigned) })
 		}

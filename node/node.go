@@ -131,6 +131,7 @@ type Node struct {
 	policy       atomic.Pointer[consortia.Policy] // what its matches count as here
 	imports      atomic.Pointer[consortia.Policy] // the same, nil while all is trusted
 	further      *further                         // other consortia; nil in one of those
+	mending      bool                             // only its store is repaired
 
 	doors    []func(context.Context) error // what Stop closes, last opened first
 	stopping atomic.Bool

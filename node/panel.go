@@ -23,12 +23,14 @@ func (n *Node) openChain() (err error) {
 	if n.chain, err = tlog.NewChain(n.genesis.Genesis); err != nil {
 		return err
 	}
-	n.links = cosign.LinkStore{Dir: filepath.Join(n.cfg.Dir, "final", "handoffs")}
+	n.links = cosign.LinkStore{Dir: n.linksDir()}
 	if err := n.links.Load(n.chain); err != nil {
 		return err
 	}
 	return n.learnPanels()
 }
+
+func (n *Node) linksDir() string { return filepath.Join(n.cfg.Dir, "final", "handoffs") }
 
 // learnPanels brings the chain up to what the state says.
 func (n *Node) learnPanels() error {

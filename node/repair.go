@@ -131,8 +131,8 @@ func (r *repairing) done() bool {
 }
 
 // settle reports what is damaged still, whether it was tried to repair it or not,
-// which keeps the node from cosigning. Once nothing is, it has the node read again
-// what it may have read from damaged records.
+// which keeps the node from cosigning. Once nothing is, it cosigns again, and reads
+// again what it may have read from damaged records.
 func (r *repairing) settle(ctx context.Context) error {
 	for _, t := range r.trees {
 		for _, b := range slices.Sorted(maps.Keys(t.left)) {
@@ -150,9 +150,12 @@ func (r *repairing) settle(ctx context.Context) error {
 			r.report.Buckets = append(r.report.Buckets, api.RepairedBucket{Tree: b.Tree, Bucket: b.Bucket, Of: b.Of, Reason: b.Reason})
 		}
 	}
-	if len(v.Bad) == 0 {
+	if len(v.Bad) == 0 && !r.n.mending {
 		r.n.epoch.Store(0) // so that refresh does not take it for known
 		r.n.refresh()
+		if r.n.cosigner != nil {
+			r.n.cosigner.Resume()
+		}
 	}
 	return nil
 }

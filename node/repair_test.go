@@ -74,7 +74,7 @@ func ruleBucketName(key []byte) string {
 
 // A record of the rules with a flipped bit and one that is gone, on one running
 // member's disk, are named by their buckets, keep it from cosigning and answering,
-// and are taken from another member. It starts again afterwards and cosigns on.
+// and are taken from another member, after which it cosigns on, as it does after its next start.
 func TestDamagedRecordsOfTheRulesAreRepairedFromAnother(t *testing.T) {
 	ctx, c := foundWith(t, trial.Options{Members: 4, Snapshots: 16})
 	var keys [][]byte // of entries in two buckets
@@ -135,6 +135,9 @@ func TestDamagedRecordsOfTheRulesAreRepairedFromAnother(t *testing.T) {
 		t.Fatalf("afterwards: %+v, %v", v, err)
 	}
 	awaitMatches(t, ctx, delta, sha(2), 1)
+	if err := trial.Await(ctx, func() (bool, error) { return delta.MayCosign() == nil, nil }); err != nil {
+		t.Fatalf("it does not cosign again at once: %v", delta.MayCosign())
+	}
 	if err := delta.Stop(ctx); err != nil {
 		t.Fatal(err)
 	}

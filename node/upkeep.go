@@ -92,7 +92,7 @@ func (n *Node) VerifyStore(ctx context.Context) (*api.StoreReport, error) {
 		n.log.Error("the store is damaged", "tree", b.Tree, "bucket", b.Bucket, "of", b.Of, "reason", b.Reason)
 	}
 	if damage := n.store.Damage(); damage != nil && n.cosigner != nil {
-		n.cosigner.Refuse(damage)
+		n.cosigner.Suspend(damage)
 	}
 	return storeReport(v), nil
 }

@@ -24,8 +24,20 @@ type checker struct {
 }
 
 func (c *checker) run() error {
+	stored, err := c.hashLive()
+	if err == nil {
+		err = c.hashRules()
+	}
+	if err == nil && len(c.v.Bad) == 0 {
+		err = c.derive(stored)
+	}
+	return err
+}
+
+// hashLive hashes the live signals, and returns what stands in each bucket.
+func (c *checker) hashLive() ([]multiset, error) {
 	stored := make([]multiset, len(c.live))
-	err := c.hash(c.d.live, tableLive, c.live, &c.v.Live, func(key, value []byte) (spec.Hash, error) {
+	return stored, c.hash(c.d.live, tableLive, c.live, &c.v.Live, func(key, value []byte) (spec.Hash, error) {
 		l, err := parseLive(key, value)
 		if err != nil {
 			return spec.Hash{}, err
@@ -36,16 +48,14 @@ func (c *checker) run() error {
 		stored[c.d.live.bucketOf(l.k)].add(l.entry, spec.LeafHash(value))
 		return spec.LiveLeaf(l.k, l.C, l.Meta), nil
 	})
-	if err == nil {
-		err = c.hash(c.d.rules, tableRuleLeaf, c.rules, &c.v.Rules, ruleLeaf)
+}
+
+// hashRules hashes the leaves of the rules, and compares them with their records.
+func (c *checker) hashRules() error {
+	if err := c.hash(c.d.rules, tableRuleLeaf, c.rules, &c.v.Rules, ruleLeaf); err != nil {
+		return err
 	}
-	if err == nil {
-		err = c.records()
-	}
-	if err == nil && len(c.v.Bad) == 0 {
-		err = c.derive(stored)
-	}
-	return err
+	return c.records()
 }
 
 // bad notes a bucket that is wrong.
@@ -251,19 +261,12 @@ func (c *checker) records() error {
 // derive makes every live signal again from its entry and opening.
 func (c *checker) derive(stored []multiset) error {
 	derived := make([]multiset, len(stored))
-	var wrong error
-	err := eachRecord(c.r, spec.EntryPrefix, func(_, value []byte) bool {
-		var e spec.Entry
-		if wrong = spec.DecodeStored(value, &e); wrong == nil {
-			wrong = c.deriveOne(&e, derived)
-		}
-		if wrong == nil {
-			wrong = c.step()
-		}
-		return wrong == nil
+	err := c.eachDerived(func(l *liveSignal, entry spec.Hash, value []byte) {
+		derived[c.d.live.bucketOf(l.k)].add(entry, spec.LeafHash(value))
+		c.v.Opened++
 	})
-	if err != nil || wrong != nil {
-		return firstError(err, wrong)
+	if err != nil {
+		return err
 	}
 	for b := range stored {
 		if stored[b] == derived[b] {
@@ -280,12 +283,31 @@ func (c *checker) derive(stored []multiset) error {
 	return nil
 }
 
-func (c *checker) deriveOne(e *spec.Entry, into []multiset) error {
+// A deriving is called with each live signal that follows from an entry, and how the
+// database has it.
+type deriving func(l *liveSignal, entry spec.Hash, value []byte)
+
+func (c *checker) eachDerived(fn deriving) error {
+	var wrong error
+	err := eachRecord(c.r, spec.EntryPrefix, func(_, value []byte) bool {
+		var e spec.Entry
+		if wrong = spec.DecodeStored(value, &e); wrong == nil {
+			wrong = c.deriveOne(&e, fn)
+		}
+		if wrong == nil {
+			wrong = c.step()
+		}
+		return wrong == nil
+	})
+	return firstError(err, wrong)
+}
+
+func (c *checker) deriveOne(e *spec.Entry, fn deriving) error {
 	if !spec.Matchable(e.State) {
 		return nil
 	}
 	id := spec.EntryID(e.Case, int(e.Item))
-	if done, err := c.deriveUnopened(id, into); done || err != nil {
+	if done, err := c.deriveUnopened(id, fn); done || err != nil {
 		return err
 	}
 	o, err := loadOpening(c.r, e.Case)
@@ -313,8 +335,7 @@ func (c *checker) deriveOne(e *spec.Entry, into []multiset) error {
 		if err != nil {
 			return err
 		}
-		into[c.d.live.bucketOf(l.k)].add(id, spec.LeafHash(b))
-		c.v.Opened++
+		fn(l, id, b)
 	}
 	return nil
 }

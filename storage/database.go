@@ -40,6 +40,7 @@ type database struct {
 	hot     hot
 	decoded decoded
 	hashes  logHashes
+	damaged bool // opened for repairs alone: nothing but the trees is in memory
 }
 
 // counts are numbers that would cost a scan to find again.
@@ -189,22 +190,30 @@ func (d *database) loadEdge() error {
 
 // checkRoots compares the trees with the last StateRoot leaf.
 func (d *database) checkRoots() error {
-	if d.counts.Leaves == 0 {
-		return nil
-	}
-	b, err := get(d.pebble, logKey(d.counts.Leaves-1))
-	if err != nil {
+	s, err := d.stateRoot()
+	if err != nil || s == nil {
 		return err
 	}
-	leaf, err := spec.ParseLeaf(b)
-	if err != nil || leaf.StateRoot == nil {
-		return spec.Errorf(spec.CodeCorrupt, "the log does not end with the root of the state")
-	}
-	s := leaf.StateRoot
 	if d.counts.Withheld == 0 && s.LiveRoot != d.live.root() || s.RulesRoot != d.rules.root() {
 		return d.nameDamage(spec.Errorf(spec.CodeCorrupt, "the state does not hash to its root in the log"))
 	}
 	return nil
+}
+
+// stateRoot is what the log says of the state, or nil while it is empty.
+func (d *database) stateRoot() (*spec.StateRoot, error) {
+	if d.counts.Leaves == 0 {
+		return nil, nil
+	}
+	b, err := get(d.pebble, logKey(d.counts.Leaves-1))
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := spec.ParseLeaf(b)
+	if err != nil || leaf.StateRoot == nil {
+		return nil, spec.Errorf(spec.CodeCorrupt, "the log does not end with the root of the state")
+	}
+	return leaf.StateRoot, nil
 }
 
 // pebbleLogger passes Pebble's messages on. Pebble calls Fatalf when it cannot go

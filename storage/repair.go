@@ -253,6 +253,9 @@ func (r *repair) differ(records map[string][]byte) (wrong, right []*liveSignal, 
 // index brings the indexes in memory in line: they may have been filled from what
 // was damaged.
 func (r *repair) index(wrong, right []*liveSignal) error {
+	if r.d.damaged {
+		return nil
+	}
 	for _, l := range wrong {
 		if err := r.d.list(l, false); err != nil {
 			return err

@@ -202,7 +202,7 @@ func (t *Tx) eraseUnopened(e spec.Erasure, o *spec.Opening) error {
 // deriveUnopened takes the live signals of an entry that came with a snapshot for
 // what they are if their values open their commitments: the root in the log holds
 // these.
-func (c *checker) deriveUnopened(entry spec.Hash, into []multiset) (any bool, err error) {
+func (c *checker) deriveUnopened(entry spec.Hash, fn deriving) (any bool, err error) {
 	it, err := c.r.NewIter(&pebble.IterOptions{LowerBound: unopenedPrefix(entry), UpperBound: after(unopenedPrefix(entry))})
 	if err != nil {
 		return false, err
@@ -221,8 +221,7 @@ func (c *checker) deriveUnopened(entry spec.Hash, into []multiset) (any bool, er
 		if err != nil || l.opened().Commitment() != l.C {
 			continue
 		}
-		into[c.d.live.bucketOf(l.k)].add(entry, spec.LeafHash(value))
-		c.v.Opened++
+		fn(l, entry, value)
 	}
 	return any, errors.Join(it.Error(), it.Close())
 }

@@ -35,7 +35,7 @@ func (p *program) operatorCommand() *cli.Command {
 				Name: "verify", Usage: "look at every record of the state again, and name the buckets that are damaged",
 				Description: "Asks the node; looks at the files itself when none runs. Ends with 1 when something is damaged.\n" +
 					"The node does so by itself as often as the setting verify_every says.\n" +
-					"With --peers the state is compared with other members' at a snapshot size, and damaged buckets of live signals\nand of the records of the rules are taken from them, proved by what is final.",
+					"With --peers the state is compared with other members' at a snapshot size, and damaged buckets of live signals\nand of the records of the rules are taken from them, proved by what is final: by the node, or, where it does not run or\ndoes not start, by this command.",
 				Flags:  []cli.Flag{&cli.BoolFlag{Name: "peers", Usage: "compare with other members, and repair from them"}, jsonFlag()},
 				Action: p.operatorVerify,
 			},
@@ -43,6 +43,10 @@ func (p *program) operatorCommand() *cli.Command {
 		},
 	}
 }
+
+// anew is what helps where nobody has the snapshot that a repair needs. The raft log of a
+// sequencer begins where its database was.
+const anew = "or, on a node that does not sequence, stop it, remove the folder fsm from its data directory, and start it: it fetches the state again"
 
 func (p *program) operatorVerify(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
@@ -61,34 +65,57 @@ func (p *program) operatorVerify(c *cli.Context) error {
 		err = p.printStore(report)
 	}
 	if err == nil && !report.Ok {
-		err = &exitError{exitFound, "the store is damaged: run tocsin operator verify --peers; or stop the node, remove the folder fsm from its data directory, and start it: it fetches the state again"}
+		err = &exitError{exitFound, "the store is damaged: run tocsin operator verify --peers; " + anew}
 	}
 	return err
 }
 
-// operatorRepair has the running node compare its state with members' and repair it.
+// operatorRepair has the state compared with members' and repaired.
 func (p *program) operatorRepair(c *cli.Context) error {
-	client, err := connect(c)
+	report, err := repairStore(c)
 	if err != nil {
 		return err
 	}
-	resp, err := client.RepairStoreWithResponse(c.Context)
-	if err != nil {
-		return callError(err, nil, 0, nil)
-	}
-	if err := callError(nil, resp.HTTPResponse, 200, resp.ApplicationProblemJSONDefault); err != nil {
-		return err
-	}
-	report := resp.JSON200
 	if c.Bool("json") {
 		err = p.json(report)
 	} else {
 		err = p.printRepair(report)
 	}
 	if err == nil && !report.Ok {
-		err = &exitError{exitFound, "the store is still damaged: when a new snapshot size has passed, try again; or stop the node, remove the folder fsm from its data directory, and start it"}
+		err = &exitError{exitFound, "the store is still damaged: when a new snapshot size has passed, try again; " + anew}
 	}
 	return err
+}
+
+// repairStore has the running node repair its store, or does it where none runs.
+func repairStore(c *cli.Context) (*wire.RepairReport, error) {
+	client, err := connect(c)
+	if err == nil {
+		resp, err := client.RepairStoreWithResponse(c.Context)
+		if err == nil {
+			return resp.JSON200, callError(nil, resp.HTTPResponse, 200, resp.ApplicationProblemJSONDefault)
+		}
+		if err = callError(err, nil, 0, nil); spec.CodeOf(err) != spec.CodeUnavailable {
+			return nil, err
+		}
+	}
+	dir, err := consortiumDir(c)
+	if err != nil {
+		return nil, err
+	}
+	conf, err := settings(c, dir)
+	if err != nil {
+		return nil, err
+	}
+	r, err := node.RepairFiles(c.Context, node.Config{Dir: dir, Peers: conf.Peers, Upstreams: conf.Upstreams, Logger: quiet()})
+	if errors.Is(err, syscall.EAGAIN) { // the lock of the database
+		return nil, usage("another process, perhaps a node that does not answer, uses %s", dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := api.WireRepairReport(r)
+	return &out, nil
 }
 
 func (p *program) printRepair(r *wire.RepairReport) error {

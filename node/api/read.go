@@ -192,6 +192,11 @@ func (s *service) RepairStore(ctx context.Context, _ wire.RepairStoreRequestObje
 	if err != nil {
 		return nil, err
 	}
+	return wire.RepairStore200JSONResponse(WireRepairReport(r)), nil
+}
+
+// WireRepairReport is a report as it goes over the wire.
+func WireRepairReport(r *RepairReport) wire.RepairReport {
 	out := wire.RepairReport{Ok: true, Peers: []wire.ComparedPeer{}, Buckets: []wire.RepairedBucket{}}
 	for _, p := range r.Peers {
 		out.Peers = append(out.Peers, wire.ComparedPeer{Organisation: p.Organisation, Size: int64(p.Size), Answers: p.Answers, Says: p.Says})
@@ -200,7 +205,7 @@ func (s *service) RepairStore(ctx context.Context, _ wire.RepairStoreRequestObje
 		out.Ok = out.Ok && b.Repaired
 		out.Buckets = append(out.Buckets, wire.RepairedBucket{Tree: b.Tree, Bucket: int64(b.Bucket), Of: int64(b.Of), Repaired: b.Repaired, From: b.From, Reason: b.Reason})
 	}
-	return wire.RepairStore200JSONResponse(out), nil
+	return out
 }
 
 // Livez implements wire.StrictServerInterface: whoever reads this is answered.

@@ -101,7 +101,8 @@ type Cosigner struct {
 	conflicts map[string]conflict
 	newest    map[spec.Seat]claim // of each key that cosigned, since this node runs
 	told      map[string]int      // lies that Twice was told of, by organisation
-	refused   error
+	refused   error               // for good
+	suspended error               // for as long as the store is damaged
 	started   time.Time
 	waiting   map[string]bool // organisations that have not greeted yet
 }
@@ -231,7 +232,7 @@ func (c *Cosigner) poke() {
 func (c *Cosigner) Refused() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.refused
+	return c.stopped()
 }
 
 // Refuse ends cosigning for good, for a reason that was found outside.
@@ -239,6 +240,34 @@ func (c *Cosigner) Refuse(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.refuse(err)
+}
+
+// Suspend has this node not cosign until Resume: its store is damaged.
+func (c *Cosigner) Suspend(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.suspended == nil {
+		c.cfg.Logger.Error("this node stops cosigning until that is repaired", "error", err)
+	}
+	c.suspended = err
+}
+
+// Resume ends what Suspend began. What was refused for good stays so.
+func (c *Cosigner) Resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.suspended != nil {
+		c.cfg.Logger.Warn("the store is repaired: this node cosigns again, unless it refuses for another reason")
+	}
+	c.suspended = nil
+}
+
+// stopped says why this node does not cosign now, or nil. Caller holds mu.
+func (c *Cosigner) stopped() error {
+	if c.refused != nil {
+		return c.refused
+	}
+	return c.suspended
 }
 
 // refuse ends cosigning for good: what has not left yet does not leave. Who signed a
@@ -329,7 +358,7 @@ func (c *Cosigner) ready() bool {
 	}
 	heard := len(c.waiting) == 0 && (c.cfg.Asked == nil || c.cfg.Asked())
 	c.doubt() // what the last of them said may be one
-	return c.refused == nil && (heard || c.cfg.Now().Sub(c.started) >= greet)
+	return c.stopped() == nil && (heard || c.cfg.Now().Sub(c.started) >= greet)
 }
 
 // due is how long until this node names a size: at once, when it leads and the log
@@ -406,7 +435,7 @@ func (c *Cosigner) cosignWith(k *Key, sizes []uint64) error {
 	for len(sizes) > 0 && sizes[0] < mark.Size {
 		sizes = sizes[1:] // this node is past it, or its log is still behind its mark
 	}
-	if len(sizes) == 0 || c.refused != nil {
+	if len(sizes) == 0 || c.stopped() != nil {
 		return nil
 	}
 	roots := make([]spec.Hash, len(sizes))

@@ -104,7 +104,7 @@ func (c *Cosigner) drop(size uint64, p *page) {
 // compare checks the claims of sizes that this node has applied against its own
 // log, and returns the sizes that it is to cosign.
 func (c *Cosigner) compare(size uint64) (want []uint64, err error) {
-	if c.refused == nil && !c.ready() {
+	if c.stopped() == nil && !c.ready() {
 		return nil, nil // what was asked stays asked
 	}
 	for _, s := range c.sizes() {

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/tocsin-db/tocsin/spec"
@@ -38,6 +39,8 @@ type Stream struct {
 	role string
 	wait time.Duration // for the next frame
 	free func() bool   // detaches the stream from its opener's context, or nil
+
+	closed atomic.Bool
 }
 
 // Bytes that a stream gathers before it sends them: one that lasts has many frames
@@ -118,13 +121,18 @@ func (s *Stream) Close() error {
 		return err
 	}
 	s.detach()
-	return s.conn.Close()
+	err := s.conn.Close()
+	s.closed.Store(err == nil)
+	return err
 }
 
-// Reset aborts the stream: reads and writes on both sides fail at once.
+// Reset aborts the stream: reads and writes on both sides fail at once. What was
+// closed stays so: over QUIC a reset would overtake what is on its way.
 func (s *Stream) Reset() {
 	s.detach()
-	_ = s.conn.Reset()
+	if !s.closed.Load() {
+		_ = s.conn.Reset()
+	}
 }
 
 func (s *Stream) detach() {

@@ -210,7 +210,7 @@ func newNetwork(t *testing.T, sources int) *network {
 	n.reader = host(200)
 	n.roles.set(n.reader.ID(), spec.RoleReader)
 	for i := range sources {
-		s := host(byte(i+1), "/ip4/127.0.0.1/tcp/0")
+		s := host(byte(i+1), []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}[i%2])
 		n.roles.set(s.ID(), spec.RoleMember)
 		n.sources = append(n.sources, s)
 		if err := n.reader.AddPeer(s.ID(), s.Addrs()); err != nil {

@@ -86,7 +86,7 @@ func keptSize(name string) (uint64, bool) {
 // committed; the files are linked at once, the rest is done behind its back. A
 // snapshot that cannot be made is left out: others have it.
 func (s *Store) keep(d *database, m *mark) {
-	fs := s.opts.FS
+	fs, released := s.opts.FS, s.kept.released.Load()
 	dir := fs.PathJoin(s.dir, keptName(m.State.Size))
 	err := fs.RemoveAll(dir)
 	if err == nil {
@@ -101,6 +101,12 @@ func (s *Store) keep(d *database, m *mark) {
 		defer s.keeping.Done()
 		s.kept.mu.Lock()
 		defer s.kept.mu.Unlock()
+		if s.kept.released.Load() != released {
+			if err := fs.RemoveAll(dir); err != nil {
+				s.opts.Logger.Warn("releasing a snapshot", "size", m.State.Size, "error", err)
+			}
+			return
+		}
 		if err := s.finishKeep(dir, m); err != nil {
 			s.opts.Logger.Warn("keeping a snapshot", "size", m.State.Size, "error", errors.Join(err, fs.RemoveAll(dir)))
 			return

@@ -17,8 +17,9 @@ import (
 
 // keptSnapshots are the snapshots that a store keeps, by size.
 type keptSnapshots struct {
-	mu   sync.Mutex // held while one is made; never while one is read
-	list []*Kept
+	mu       sync.Mutex // held while one is made; never while one is read
+	list     []*Kept
+	released atomic.Uint64 // how often all were: one that was begun before is not kept
 }
 
 // A Kept is the state of one snapshot size, readable while the store goes on. Its
@@ -99,8 +100,10 @@ func (k *Kept) load() error {
 	return spec.DecodeStored(b, &k.state)
 }
 
-// releaseKept releases every snapshot: what was erased since lies in them.
+// releaseKept releases every snapshot, those in the making too: what was erased since
+// lies in them.
 func (s *Store) releaseKept() {
+	s.kept.released.Add(1)
 	s.kept.mu.Lock()
 	defer s.kept.mu.Unlock()
 	for _, k := range s.kept.list {

@@ -29,7 +29,8 @@ func (s *Store) PurgeDue() (due bool, err error) {
 
 // Purge makes the bytes of erased values disappear from the store's files: what is
 // superseded is compacted away, and the write-ahead logs that held it are gone.
-// Snapshots are released: the next one is kept at the next snapshot size.
+// Snapshots are released, those too that are taken meanwhile: the next one is kept at
+// the next snapshot size.
 // Lookups and commits go on meanwhile.
 func (s *Store) Purge(ctx context.Context) error {
 	s.purging.Lock()
@@ -63,10 +64,13 @@ func (s *Store) Purge(ctx context.Context) error {
 const spareLogs = 8
 
 // turnLogs begins so many write-ahead logs that none of before is left: one that
-// is kept for later use is replaced by a new file when it is used (freshLogs).
+// is kept for later use is replaced by a new file when it is used (freshLogs). A
+// snapshot that was taken since the purge began may hold files that it made obsolete.
 func (s *Store) turnLogs(d *database) error {
 	s.writer.Lock()
 	defer s.writer.Unlock()
+	s.releaseKept()
+	s.keeping.Wait() // none begins while the writer is held
 	mark, err := get(d.pebble, erasedKey)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -118,4 +119,60 @@ func TestPurgedValuesAreInNoFile(t *testing.T) {
 		t.Fatalf("what was not erased: %v", h)
 	}
 	closeStore(t, s)
+}
+
+// keptDirs lists the snapshots that lie in a store's directory.
+func keptDirs(t *testing.T, s *Store) (names []string) {
+	t.Helper()
+	all, err := s.opts.FS.List(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range all {
+		if _, kept := keptSize(n); kept {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// A snapshot that is in the making when a purge begins, and one that is taken while it
+// lasts, may hold what was erased: neither is there when the purge has ended.
+func TestAPurgeReleasesSnapshotsInTheMaking(t *testing.T) {
+	s := openAt(t, "store", vfs.NewMem())
+	defer closeStore(t, s)
+	s.kept.mu.Lock() // so that the snapshot waits to be finished
+	for i := range uint64(every) {
+		change(t, s, i+1, newAddition(byte(i+1), digest(i)).entered)
+	}
+	if len(keptDirs(t, s)) != 1 {
+		t.Fatal("no snapshot is in the making: the test shows nothing")
+	}
+	purged := make(chan error, 1)
+	go func() { purged <- s.Purge(t.Context()) }()
+	for s.kept.released.Load() == 0 {
+		runtime.Gosched()
+	}
+	s.kept.mu.Unlock()
+	if err := <-purged; err != nil {
+		t.Fatal(err)
+	}
+	if names := keptDirs(t, s); len(names)+len(s.Snapshots()) != 0 {
+		t.Fatalf("after the purge there are %v", names)
+	}
+
+	s.releaseKept() // as a purge begins
+	for i := range uint64(2 * every) {
+		change(t, s, 100+i, newAddition(byte(100+i), digest(100+i)).entered)
+	}
+	s.keeping.Wait()
+	if len(s.Snapshots()) == 0 {
+		t.Fatal("no snapshot was taken meanwhile: the test shows nothing")
+	}
+	if err := s.turnLogs(s.db); err != nil { // as it ends
+		t.Fatal(err)
+	}
+	if names := keptDirs(t, s); len(names)+len(s.Snapshots()) != 0 {
+		t.Fatalf("of what was taken during the purge there is %v", names)
+	}
 }

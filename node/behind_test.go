@@ -178,3 +178,38 @@ func TestFullVerificationBehindAReaderThatBeganWithASnapshot(t *testing.T) {
 	list(t, c, sha(100))
 	awaitMatches(t, ctx, second, sha(100), 1)
 }
+
+// A reader that holds the whole log serves it: who verifies everything and knows that
+// reader alone gets every leaf from it.
+func TestFullVerificationBehindAReaderThatVerifiedEverything(t *testing.T) {
+	ctx, c := foundWith(t, trial.Options{Members: 3, Snapshots: 16})
+	for i := range byte(12) {
+		list(t, c, sha(i))
+	}
+	first, err := c.Enrol(ctx, "tango", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := func(cfg *node.Config) { cfg.VerifyFull = true }
+	first.Configure(full)
+	if err := c.Start(ctx, first); err != nil {
+		t.Fatal(err)
+	}
+	awaitReady(t, ctx, first)
+	if first.LogFirst() != 0 {
+		t.Fatal("the first reader began with a snapshot: the test shows nothing")
+	}
+	second := behindIn(t, ctx, c, "uniform", first, spec.TierFull, full)
+	awaitReady(t, ctx, second)
+	if second.LogFirst() != 0 {
+		t.Error("it began with a snapshot")
+	}
+	for i := range byte(12) {
+		awaitMatches(t, ctx, second, sha(i), 1)
+	}
+	list(t, c, sha(100))
+	awaitMatches(t, ctx, second, sha(100), 1)
+	if st, err := second.Status(ctx); err != nil || slices.ContainsFunc(st.Sync.Upstreams, func(u api.Upstream) bool { return u.Organisation != "tango" }) {
+		t.Errorf("it follows %+v, %v", st.Sync, err)
+	}
+}

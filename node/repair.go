@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -172,7 +173,11 @@ func (r *repairing) with(ctx context.Context, peer p2p.PeerID) {
 		err = r.compare(p)
 	}
 	says := "agrees on the state at that size"
-	if err != nil {
+	var f *p2p.Fault
+	switch {
+	case errors.As(err, &f) && f.Err.Code == spec.CodeGone && f.MinSize == 0:
+		says = "its log has not come to a snapshot size yet"
+	case err != nil:
 		says = err.Error()
 	}
 	r.report.Peers = append(r.report.Peers, api.ComparedPeer{Organisation: p.org, Size: p.size(), Answers: p.answers, Says: says})

@@ -103,8 +103,10 @@ func (d *draft) ruling(id spec.Hash) error {
 	if found, err := d.record(spec.CaseKey(id), &k); err != nil || !found {
 		return firstOf(err, spec.Errorf(spec.CodeCase, "no case has this id"))
 	}
-	if err := d.operation(k.Index); err != nil {
-		return err
+	if k.Org != "" { // else the rules opened it
+		if err := d.operation(k.Index); err != nil {
+			return err
+		}
 	}
 	if !k.Open() {
 		d.leaves = append(d.leaves, k.Decided)

@@ -21,9 +21,12 @@ func (c *checking) entry(f *Fact) error {
 		return bad("the entry's record is missing")
 	}
 	f.State, f.Organisation, f.Labels = spec.StateName(e.State), e.Org, e.Labels
-	op, err := c.ruling(e.Case, &f.Listing)
+	_, op, err := c.ruling(e.Case, &f.Listing)
 	if err != nil {
 		return err
+	}
+	if op == nil {
+		return bad("no operation opened the case of the entry")
 	}
 	p, ok := op.Body.(*spec.Proposal)
 	if !ok || op.ID != e.Case || e.Item >= uint64(len(p.Items)) {
@@ -62,41 +65,51 @@ func (c *checking) retracted(e *spec.Entry, f *Fact) error {
 		return nil // an addition that ended unconfirmed
 	}
 	f.Retraction = new(Ruling)
-	op, err := c.ruling(d.Case, f.Retraction)
+	k, op, err := c.ruling(d.Case, f.Retraction)
 	if err != nil {
 		return err
 	}
-	body, ok := op.Body.(*spec.Dispute)
-	if !ok || body.Entry != c.r.Entry || f.Retraction.Decided != e.Since {
+	against := k.Entry
+	if op != nil {
+		body, ok := op.Body.(*spec.Dispute)
+		if !ok {
+			return bad("the case that is shown is no dispute")
+		}
+		against = body.Entry
+	}
+	if k.Kind != spec.KindDispute || against != c.r.Entry || f.Retraction.Decided != e.Since {
 		return bad("the dispute that is shown did not end the entry")
 	}
 	return c.applied(e.Since, f)
 }
 
-// ruling checks a case: who opened it, who approved, and what was decided.
-func (c *checking) ruling(id spec.Hash, out *Ruling) (*spec.Signed, error) {
+// ruling checks a case: who opened it, who approved, and what was decided. The
+// operation that opened it is nil where the rules themselves did.
+func (c *checking) ruling(id spec.Hash, out *Ruling) (*spec.Case, *spec.Signed, error) {
 	var k spec.Case
 	found, err := c.record(spec.CaseKey(id), &k)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !found {
-		return nil, bad("the record of a case is missing")
+		return nil, nil, bad("the record of a case is missing")
 	}
-	op, err := c.operation(k.Index)
-	if err != nil {
-		return nil, err
-	}
-	if op.ID != id || op.Op.Kind != k.Kind || op.Op.Org != k.Org {
-		return nil, bad("a case is not the one that its operation opened")
+	var op *spec.Signed
+	if k.Org != "" {
+		if op, err = c.operation(k.Index); err != nil {
+			return nil, nil, err
+		}
+		if op.ID != id || op.Op.Kind != k.Kind || op.Op.Org != k.Org {
+			return nil, nil, bad("a case is not the one that its operation opened")
+		}
 	}
 	*out = Ruling{Case: id, Reason: k.Reason, Opened: k.Index, Need: k.Need}
 	if !k.Open() {
 		if err := c.decided(id, &k, out); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return op, c.approvers(id, &k, out)
+	return &k, op, c.approvers(id, &k, out)
 }
 
 func (c *checking) decided(id spec.Hash, k *spec.Case, out *Ruling) error {

@@ -90,18 +90,18 @@ func TestABatchAnswersAsSingleCallsDo(t *testing.T) {
 		return resp.StatusCode, answer
 	}
 	lists := mixedLines(f, 1000)
-	for final := false; !final; { // answers change when the log becomes final
-		if ctx.Err() != nil {
-			t.Fatal("the filled log did not become final")
-		}
-		_, b := post("/v1/match", "application/json", `{"signals":[`+lists[0]+`]}`)
-		final = bytes.Contains(b, []byte(`"stale":false`)) && allFinal.Match(b)
-	}
 	var batch strings.Builder
 	for i, list := range lists {
 		fmt.Fprintf(&batch, `{"id":"%d","signals":[%s]}`+"\n", i, list)
 	}
-	_, body := post("/v1/match:batch", "application/x-ndjson", batch.String())
+	var body []byte
+	for final := false; !final; { // answers change when the log becomes final
+		if ctx.Err() != nil {
+			t.Fatal("the filled log did not become final")
+		}
+		_, body = post("/v1/match:batch", "application/x-ndjson", batch.String())
+		final = allFinal.Match(body) && !bytes.Contains(body, []byte(`"final":false`)) && !bytes.Contains(body, []byte(`"stale":true`))
+	}
 	answers := bytes.Split(bytes.TrimSpace(body), []byte("\n"))
 	if len(answers) != len(lists) {
 		t.Fatalf("%d answers to %d lines", len(answers), len(lists))

@@ -116,10 +116,13 @@ func (n *Node) serving() []string {
 }
 
 // shown takes the newest final checkpoint whose log this node shows: from then on
-// it is served to others. Its note is read again: a panel that took over in that log
-// may have cosignatures in it that were nobody's before.
+// it is served to others. Its note is read again where a panel took over since it was
+// read: that one may have cosignatures in it that were nobody's before.
 func (n *Node) shown(f federation.Final) {
-	s, err := n.chain.OpenFinal(f.Note)
+	s, err := f.Signed, error(nil)
+	if n.chain.Number() != f.Under {
+		s, err = n.chain.OpenFinal(f.Note)
+	}
 	if err == nil {
 		err = n.final.Advance(s)
 	}

@@ -101,8 +101,8 @@ type Final struct {
 	*tlog.Signed
 	Note []byte
 	Time time.Time // the k-th newest cosign time
-	// under is the number of the newest panel that was known when it was read.
-	under uint64
+	// Under is the number of the newest panel that was known when it was read.
+	Under uint64
 }
 
 // open verifies a note. Errors are the sender's fault.
@@ -112,7 +112,7 @@ func (l *ledger) open(note []byte) (*Final, error) {
 	if err != nil {
 		return nil, blame(err)
 	}
-	return &Final{Signed: s, Note: note, under: under, Time: time.Unix(int64(min(l.panel.Time(s), maxUnix)), 0)}, nil
+	return &Final{Signed: s, Note: note, Under: under, Time: time.Unix(int64(min(l.panel.Time(s), maxUnix)), 0)}, nil
 }
 
 // maxUnix keeps a claimed time within what time.Time can show.
@@ -161,7 +161,7 @@ func (l *ledger) append(groups []Group, proof []spec.Hash, final *Final) (fresh 
 // checkpoint that is not final under the panels that took over in what it covers is
 // the sender's fault; other errors are our own, whatever their code.
 func (l *ledger) raise(final *Final, shown uint64) error {
-	if l.panel.Number() != final.under {
+	if l.panel.Number() != final.Under {
 		if _, err := l.panel.OpenFinal(final.Note); err != nil {
 			return blame(err)
 		}

@@ -40,7 +40,7 @@ func (r *Reader) shown(l *link, note []byte) *Final {
 	}
 	number := r.panel.Number()
 	for _, f := range []*Final{l.final, r.target, r.opened} {
-		if f != nil && f.under == number && bytes.Equal(f.Note, note) { // another panel may not make it final
+		if f != nil && f.Under == number && bytes.Equal(f.Note, note) { // another panel may not make it final
 			return f
 		}
 	}

@@ -202,7 +202,7 @@ func (r *Reader) replace(f, by *Final) {
 func (r *Reader) reread() {
 	number := r.panel.Number()
 	for _, f := range r.remembered() {
-		if f.under == number {
+		if f.Under == number {
 			continue
 		}
 		again, err := r.open(f.Note)

@@ -41,6 +41,8 @@ type replica struct {
 	// checked holds what this node, leading, has decoded and checked already and
 	// proposed, by id of the operation.
 	checked sync.Map // spec.Hash → *checkedSubmission
+	// made is what this node signed.
+	made *made
 }
 
 // A checkedSubmission is a submission with what was learnt from its bytes.
@@ -66,7 +68,7 @@ func (r *replica) parse(s *spec.Submission) governance.Parsed {
 			return c.parsed
 		}
 	}
-	return governance.Parse(s)
+	return r.made.parse(s)
 }
 
 // found writes the founding state into an empty store and refuses a store that

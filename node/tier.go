@@ -125,7 +125,7 @@ func (n *Node) openDatabase() (err error) {
 		n.store = nil
 		return err
 	}
-	n.replica = &replica{store: n.store, keyed: n.keyed, log: n.log, changed: n.refresh, importedFile: filepath.Join(n.cfg.Dir, "imported"), filtered: n.id.Organisation.Role != spec.RoleMember}
+	n.replica = &replica{store: n.store, made: &n.made, keyed: n.keyed, log: n.log, changed: n.refresh, importedFile: filepath.Join(n.cfg.Dir, "imported"), filtered: n.id.Organisation.Role != spec.RoleMember}
 	if err := n.replica.recallImported(); err != nil {
 		return err
 	}

@@ -167,11 +167,15 @@ func (p *Proposal) Matches(o *Opening, hidden bool) error {
 }
 
 func (i *Item) matches(number int, signals []Opened, hidden bool) error {
-	seen := make(map[string]bool, len(signals))
+	seen := newDistinct(signals)
 	n := 0
 	for _, c := range i.Counts {
+		t := typeOf(c.Type)
+		if t == nil {
+			return Errorf(CodeSignalType, "no signal type of this name is known")
+		}
 		for range c.Count {
-			o := signals[n]
+			o := &signals[n]
 			n++
 			if o.Hidden() {
 				if !hidden {
@@ -185,14 +189,12 @@ func (i *Item) matches(number int, signals []Opened, hidden bool) error {
 			if o.Item != number || o.Signal.Type != c.Type {
 				return Errorf(CodeMismatch, "signal %d of item %d is not of the item and type that the proposal says", n-1, number)
 			}
-			if err := o.Signal.listable(); err != nil {
+			if err := t.listable(&o.Signal); err != nil {
 				return err
 			}
-			key := o.Signal.Type + "\x00" + string(o.Signal.Value)
-			if seen[key] {
+			if !seen.add(n - 1) {
 				return Errorf(CodeDuplicate, "item %d lists one signal twice", number)
 			}
-			seen[key] = true
 		}
 	}
 	return nil

@@ -52,12 +52,19 @@ const (
 
 // SignalTypeOf finds a type by name.
 func SignalTypeOf(name string) (SignalType, bool) {
-	for _, t := range signalTypes {
-		if t.Name == name {
-			return t, true
-		}
+	if t := typeOf(name); t != nil {
+		return *t, true
 	}
 	return SignalType{}, false
+}
+
+func typeOf(name string) *SignalType {
+	for i := range signalTypes {
+		if signalTypes[i].Name == name {
+			return &signalTypes[i]
+		}
+	}
+	return nil
 }
 
 // A Signal is one hash of one kind. Value is in binary; String and ParseSignal
@@ -129,10 +136,15 @@ var hexDigits = func() (of [256]byte) {
 // Check refuses a signal that no node may list: an unknown type, a value of the
 // wrong size, a quality where there is none or outside 0 to 100.
 func (s Signal) Check() error {
-	t, ok := SignalTypeOf(s.Type)
-	if !ok {
+	t := typeOf(s.Type)
+	if t == nil {
 		return Errorf(CodeSignalType, "no signal type of this name is known")
 	}
+	return t.check(&s)
+}
+
+// check is Check for a signal of the type.
+func (t *SignalType) check(s *Signal) error {
 	if t.Size != 0 && len(s.Value) != t.Size || len(s.Value) == 0 || len(s.Value) > MaxValue {
 		return Errorf(CodeSignal, "a value of type %s has %d bytes, not %d", t.Name, t.Size, len(s.Value))
 	}
@@ -142,13 +154,13 @@ func (s Signal) Check() error {
 	return nil
 }
 
-// listable is Check for a signal that is to be listed: its quality must reach the
+// listable is check for a signal that is to be listed: its quality must reach the
 // type's least.
-func (s Signal) listable() error {
-	if err := s.Check(); err != nil {
+func (t *SignalType) listable(s *Signal) error {
+	if err := t.check(s); err != nil {
 		return err
 	}
-	if t, _ := SignalTypeOf(s.Type); s.Quality < t.MinQuality {
+	if s.Quality < t.MinQuality {
 		return Errorf(CodeSignal, "a %s of quality %d is below the %d that a listing needs", t.Name, s.Quality, t.MinQuality)
 	}
 	return nil
@@ -156,8 +168,8 @@ func (s Signal) listable() error {
 
 // ParseSignal reads the canonical text of a value. The error never repeats it.
 func ParseSignal(typ, text string) (Signal, error) {
-	t, ok := SignalTypeOf(typ)
-	if !ok {
+	t := typeOf(typ)
+	if t == nil {
 		return Signal{}, Errorf(CodeSignalType, "no signal type of this name is known")
 	}
 	if len(text) > 2*MaxValue {
@@ -168,7 +180,7 @@ func ParseSignal(typ, text string) (Signal, error) {
 		return Signal{}, err
 	}
 	s := Signal{Type: typ, Value: v}
-	return s, s.Check()
+	return s, t.check(&s)
 }
 
 // Key is the name under which a signal is stored and proved: unsalted, so it

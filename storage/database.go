@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tocsin-db/tocsin/spec"
@@ -90,7 +91,10 @@ func openPebble(dir string, o *Options, create bool) (*pebble.DB, error) {
 	}
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = filterPolicy
+		po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
 	}
+	// What was just written is merged soon, and most of it is hashes and salts.
+	po.Levels[0].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	db, err := pebble.Open(dir, po)
 	if err != nil {
 		return nil, spec.Errorf(spec.CodeCorrupt, "opening the database: %w", err)

@@ -25,6 +25,7 @@ type bucketTree struct {
 	bits  int
 	nodes []spec.Hash
 	undo  []nodeChange // since the last mark
+	queue lanes.Queue  // of the writer
 }
 
 type nodeChange struct {
@@ -66,7 +67,7 @@ func (t *bucketTree) set(buckets []uint32, roots []spec.Hash) {
 		dirty[i] = 1<<t.bits + b
 		t.put(dirty[i], roots[i])
 	}
-	t.raise(dirty, t.put)
+	t.raise(dirty)
 }
 
 func (t *bucketTree) put(node uint32, h spec.Hash) {
@@ -74,16 +75,28 @@ func (t *bucketTree) put(node uint32, h spec.Hash) {
 	t.nodes[node] = h
 }
 
+// together is how many hashes of a level are worth being computed side by side.
+const together = 4
+
 // raise computes the hashes above nodes of the lowest level, which ascend.
-func (t *bucketTree) raise(dirty []uint32, put func(node uint32, h spec.Hash)) {
+func (t *bucketTree) raise(dirty []uint32) {
 	for level := t.bits; level > 0 && len(dirty) > 0; level-- {
+		many := len(dirty) >= together
 		up := dirty[:0]
 		for _, i := range dirty { // ascending, so that siblings are neighbours
-			if p := i >> 1; len(up) == 0 || up[len(up)-1] != p {
-				put(p, spec.NodeHash(t.nodes[2*p], t.nodes[2*p+1]))
-				up = append(up, p)
+			p := i >> 1
+			if len(up) > 0 && up[len(up)-1] == p {
+				continue
+			}
+			up = append(up, p)
+			if many {
+				t.undo = append(t.undo, nodeChange{p, t.nodes[p]})
+				addNode(&t.queue, &t.nodes[p], &t.nodes[2*p], &t.nodes[2*p+1])
+			} else {
+				t.put(p, spec.NodeHash(t.nodes[2*p], t.nodes[2*p+1]))
 			}
 		}
+		t.queue.Flush()
 		dirty = up
 	}
 }

@@ -18,9 +18,11 @@ func (t *Tx) Hold(id spec.Hash, o *spec.Opening) error {
 	if err := t.checkTier(o); err != nil {
 		return err
 	}
-	held, err := t.openingOf(id)
-	if err != nil || held != nil {
-		return err
+	if id != t.absent { // nothing is held of what was not in the log
+		held, err := t.openingOf(id)
+		if err != nil || held != nil {
+			return err
+		}
 	}
 	return t.setOpening(id, o)
 }
@@ -29,6 +31,9 @@ func (t *Tx) setOpening(id spec.Hash, o *spec.Opening) error {
 	b, err := o.Encode()
 	if err != nil {
 		return err
+	}
+	if id == t.absent {
+		t.absent = spec.Hash{}
 	}
 	t.held, t.opening = id, o
 	return t.batch.Set(openingKey(id), b, nil)

@@ -32,6 +32,7 @@ type Tx struct {
 	removed []*liveSignal
 	listed  []listingChange
 	touched map[spec.Hash]struct{} // keys of signals that became live
+	absent  spec.Hash              // operation that was not in the log, and of which nothing is held yet
 	held    spec.Hash              // operation whose opening is decoded in opening
 	opening *spec.Opening
 	group   uint64 // where the last group ended
@@ -215,7 +216,12 @@ func (t *Tx) Listed(s spec.Signal) (int, error) {
 }
 
 // Find returns the log index of an operation.
-func (t *Tx) Find(id spec.Hash) (uint64, bool, error) { return find(t.batch, id) }
+func (t *Tx) Find(id spec.Hash) (index uint64, found bool, err error) {
+	if index, found, err = find(t.batch, id); err == nil && !found {
+		t.absent = id
+	}
+	return index, found, err
+}
 
 // Append adds a leaf to the log and the operation in it, if it is one, to the
 // operations that Find finds.

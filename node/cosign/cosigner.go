@@ -192,11 +192,16 @@ func (c *Cosigner) Run(ctx context.Context) error {
 	}
 }
 
-// watch wakes the cosigner when the log grew.
+// watch wakes the cosigner when the log grew: once for several commits where they
+// follow one another closely.
 func (c *Cosigner) watch(ctx context.Context) {
 	for size := uint64(0); c.cfg.Log.Wait(ctx, size) == nil; {
 		size = c.cfg.Log.Size()
 		c.poke()
+		select {
+		case <-ctx.Done():
+		case <-time.After(every / 4):
+		}
 	}
 }
 

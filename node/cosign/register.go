@@ -104,7 +104,7 @@ func (r *register) write(value []byte) error {
 	if _, err := r.f.WriteAt(b, int64((r.seq+1)%2)*r.slot); err != nil {
 		return fmt.Errorf("writing %s: %w", r.f.Name(), err)
 	}
-	if err := r.f.Sync(); err != nil {
+	if err := durable.SyncData(r.f); err != nil {
 		return fmt.Errorf("writing %s: %w", r.f.Name(), err)
 	}
 	r.seq++

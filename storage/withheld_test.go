@@ -63,3 +63,34 @@ func TestWithheldValues(t *testing.T) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 }
+
+// A copy of an opening that comes later can only have lost values since; one that has
+// them still must not bring them back, neither in the batch in which the operation was
+// new nor in a later one.
+func TestWhatWasErasedIsNotHeldAgain(t *testing.T) {
+	s := open(t, vfs.NewMem())
+	defer closeStore(t, s)
+	a := newAddition(1, sha(1), sha(2))
+	hold := func(tx *Tx) error { return tx.Hold(a.id, &a.opening) }
+	check := func() {
+		t.Helper()
+		o, err := s.Opening(a.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range o.Signals {
+			if !o.Signals[i].Erased {
+				t.Fatalf("signal %d is back", i)
+			}
+		}
+	}
+	change(t, s, 1, func(tx *Tx) error {
+		if _, found, err := tx.Find(a.id); found || err != nil {
+			t.Fatalf("found in an empty log: %v", err)
+		}
+		return errors.Join(tx.Append([]byte{1}), hold(tx), tx.Erase(spec.Erasure{Case: a.id, Count: 2}), hold(tx))
+	})
+	check()
+	change(t, s, 2, hold)
+	check()
+}

@@ -52,7 +52,8 @@ type BootstrapResult struct {
 	SourceSeconds   float64 `json:"sources_cpu_seconds"` // the same in that of the sources
 	PeakBytes       int64   `json:"peak_bytes"`          // of the reader's process, meanwhile
 	Bytes           uint64  `json:"bytes"`               // of chunks
-	BytesPerEntry   float64 `json:"bytes_per_entry"`
+	SentBytes       uint64  `json:"sent_bytes"`          // of all answers, as they travel
+	BytesPerEntry   float64 `json:"bytes_per_entry"`     // of SentBytes
 	VerifiedMBps    float64 `json:"verified_mb_per_second"`
 	DiskBytes       int64   `json:"disk_bytes"`
 	Checked         int     `json:"checked"`
@@ -89,12 +90,12 @@ func (r *BootstrapResult) print(out io.Writer) error {
 	_, err := fmt.Fprintf(out, `entries     %d: half PDQ mixed as the field has them, half SHA-256; %d records of the rules
 sources     %d over libp2p on loopback, in a process of their own, %s together; %d cores for all
 bootstrap   %.2f s from the first request to the first answer, %.0f entries/s: %.2f s until every chunk was verified, %.2f s to write the rest and lay out the indexes
-verified    %.1f MB/s, %d bytes: %.0f bytes per entry
+verified    %.1f MB/s, %d bytes; they travelled as %d: %.0f bytes per entry, %.1f s at 1 Gbit/s
 reader      %.2f s of processors, %.2f of them until every chunk was verified: %.2f µs an entry; %.2f GB of memory at most, %.2f GB on disk
 sources     %.2f s of processors: %.2f µs an entry
 checked     the roots of the state and of the log; %d lookups: right
 `, r.Entries, r.Records, r.Sources, bitRate(r.Rate), r.Cores, r.Seconds, float64(r.Entries)/r.Seconds, r.FetchSeconds, r.InstallSeconds,
-		r.VerifiedMBps, r.Bytes, r.BytesPerEntry, r.ReaderSeconds, r.FetchCPUSeconds, r.ReaderSeconds*each, gb(r.PeakBytes), gb(r.DiskBytes),
+		r.VerifiedMBps, r.Bytes, r.SentBytes, r.BytesPerEntry, float64(r.SentBytes)*8/1e9, r.ReaderSeconds, r.FetchCPUSeconds, r.ReaderSeconds*each, gb(r.PeakBytes), gb(r.DiskBytes),
 		r.SourceSeconds, r.SourceSeconds*each, r.Checked)
 	return err
 }
@@ -206,13 +207,17 @@ func (b *bootstrapBench) measure(ctx context.Context, s *storage.Store) (*Bootst
 	if err := blamed.Load(); err != nil {
 		return nil, fmt.Errorf("a source failed on the way: %w", *err)
 	}
+	var err error
 	r := &BootstrapResult{
 		Entries: b.filled.Entries, Records: b.filled.Entries / 2, Sources: b.opts.Sources, Cores: runtime.GOMAXPROCS(0), Rate: b.opts.Rate,
 		Seconds: ended.Sub(began).Seconds(), FetchSeconds: fetched.Sub(began).Seconds(), InstallSeconds: ended.Sub(fetched).Seconds(),
 		ReaderSeconds: (cpuTime() - cpu).Seconds(), FetchCPUSeconds: (fetchedCPU - cpu).Seconds(), SourceSeconds: (b.sources.cpu() - sourceCPU).Seconds(),
 		PeakBytes: memoryOf(os.Getpid(), "VmHWM:"), Bytes: verified.Load(),
 	}
-	r.BytesPerEntry = float64(r.Bytes) / float64(r.Entries)
+	if r.SentBytes, err = b.sources.sent(); err != nil {
+		return nil, err
+	}
+	r.BytesPerEntry = float64(r.SentBytes) / float64(r.Entries)
 	r.VerifiedMBps = float64(r.Bytes) / 1e6 / r.FetchSeconds
 	return r, nil
 }

@@ -55,6 +55,11 @@ type knownHost struct {
 	Addrs []string   `json:"addrs"`
 }
 
+// sourcesServed is what it says for each line that it is sent.
+type sourcesServed struct {
+	Bytes uint64 `json:"bytes"` // so far, as they travel
+}
+
 // ServeSources serves a snapshot of a filled store from several hosts, says which on
 // out, and ends when in does.
 func ServeSources(ctx context.Context, o SourcesOptions, in io.Reader, out io.Writer) (err error) {
@@ -76,36 +81,48 @@ func ServeSources(ctx context.Context, o SourcesOptions, in io.Reader, out io.Wr
 	if kept.Size != head.Size {
 		return spec.Errorf(spec.CodeCorrupt, "the snapshot is of %d leaves, the log has %d", kept.Size, head.Size)
 	}
+	var servers []*state.Server
 	for range o.Sources {
-		h, err := serveOne(s, o.Reader, bulk, log)
+		h, sv, err := serveOne(s, o.Reader, bulk, log)
 		if err != nil {
 			return err
 		}
 		defer h.Close()
+		servers = append(servers, sv)
 		said.Hosts = append(said.Hosts, knownHost{h.ID(), h.Addrs()})
 	}
-	if err := json.NewEncoder(out).Encode(&said); err != nil {
+	answer := json.NewEncoder(out)
+	if err := answer.Encode(&said); err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, in)
-	return err
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		var served sourcesServed
+		for _, sv := range servers {
+			_, n := sv.Served()
+			served.Bytes += n
+		}
+		if err := answer.Encode(&served); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
 }
 
-func serveOne(s *storage.Store, reader string, bulk federation.Pacer, log *slog.Logger) (*p2p.Host, error) {
+func serveOne(s *storage.Store, reader string, bulk federation.Pacer, log *slog.Logger) (*p2p.Host, *state.Server, error) {
 	key, _, err := newPeer()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	h, err := p2p.NewHost(p2p.Config{
 		Key: key, Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Directory: everyone{p2p.PeerID(reader): spec.RoleReader}, Logger: log,
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	state.Serve(h, bootstrap.Source{Store: s, Final: s.Size, Logger: log}, state.ServeOptions{
+	return h, state.Serve(h, bootstrap.Source{Store: s, Final: s.Size, Logger: log}, state.ServeOptions{
 		Roles: []string{spec.RoleReader}, ChunkRoles: []string{spec.RoleReader}, Bulk: bulk, Logger: log,
-	})
-	return h, nil
+	}), nil
 }
 
 type everyone map[p2p.PeerID]string
@@ -162,7 +179,8 @@ func sealRoot(s *storage.Store) error {
 // A sourcesChild is ServeSources in a process of its own.
 type sourcesChild struct {
 	cmd  *exec.Cmd
-	in   io.Closer
+	in   io.WriteCloser
+	out  *bufio.Reader
 	said sourcesSaid
 }
 
@@ -185,15 +203,29 @@ func startSources(ctx context.Context, dir string, n int, bits int64, reader p2p
 	if err := c.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the sources: %w", err)
 	}
-	c.in = in
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &c.said)
-	}
-	if err != nil {
+	c.in, c.out = in, bufio.NewReader(out)
+	if err := c.hear(&c.said); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the sources: %w", err), c.stop())
 	}
 	return c, nil
+}
+
+func (c *sourcesChild) hear(v any) error {
+	line, err := c.out.ReadBytes('\n')
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(line, v)
+}
+
+// sent asks how many bytes were sent so far.
+func (c *sourcesChild) sent() (uint64, error) {
+	var served sourcesServed
+	_, err := c.in.Write([]byte{'\n'})
+	if err == nil {
+		err = c.hear(&served)
+	}
+	return served.Bytes, err
 }
 
 func (c *sourcesChild) cpu() time.Duration { return cpuOf(c.cmd.Process.Pid) }

@@ -46,12 +46,12 @@ func (c *Client) send(kind byte, v any) error {
 }
 
 // receive reads one answer of at most limit bytes. What it holds in memory has
-// arrived. An error with a code that is no *p2p.Fault is the source's offence.
+// arrived, packed. An error with a code that is no *p2p.Fault is the source's offence.
 func (c *Client) receive(limit int) ([]byte, error) {
 	var out []byte
 	began := c.now()
 	for {
-		frame, err := c.stream.ReadFrame(1 + pieceSize)
+		frame, err := c.stream.ReadFrame(1 + maxPacked)
 		if err != nil {
 			return nil, err
 		}
@@ -65,17 +65,19 @@ func (c *Client) receive(limit int) ([]byte, error) {
 				return nil, err
 			}
 			return nil, spec.Errorf(spec.CodeMalformed, "a fault without a code")
-		case kind != kindPiece && kind != kindLast || kind == kindPiece && len(piece) != pieceSize:
+		case kind != kindPiece && kind != kindLast:
 			return nil, spec.Errorf(spec.CodeMalformed, "not a piece of an answer")
-		case len(out)+len(piece) > limit:
+		}
+		had := len(out)
+		if out, err = appendUnpacked(out, piece); err != nil {
+			return nil, err
+		}
+		switch {
+		case kind == kindPiece && len(out)-had != pieceSize:
+			return nil, spec.Errorf(spec.CodeMalformed, "a piece of an answer has another size")
+		case len(out) > limit:
 			return nil, spec.Errorf(spec.CodeTooLarge, "the answer has more than %d bytes", limit)
-		}
-		if out == nil {
-			out = piece // which nobody else holds
-		} else {
-			out = append(out, piece...)
-		}
-		if kind == kindLast {
+		case kind == kindLast:
 			return out, nil
 		}
 		if d := c.now().Sub(began) - p2p.IdleTimeout; d > 0 && float64(len(out)) < d.Seconds()*slowAnswer {

@@ -42,3 +42,27 @@ func FuzzManifests(f *testing.F) {
 		}
 	})
 }
+
+func FuzzPieces(f *testing.F) {
+	f.Add([]byte{}, []byte{})
+	f.Add([]byte("before"), appendPacked(nil, bytes.Repeat([]byte("a piece"), 1000)))
+	f.Add([]byte{}, appendPacked(nil, make([]byte, pieceSize)))
+	f.Add([]byte{}, appendPacked(nil, make([]byte, pieceSize+1)))
+	f.Fuzz(func(t *testing.T, before, packed []byte) {
+		out, err := appendUnpacked(bytes.Clone(before), packed)
+		if err != nil {
+			if spec.CodeOf(err) != spec.CodeMalformed {
+				t.Fatal(err)
+			}
+			return
+		}
+		piece, ok := bytes.CutPrefix(out, before)
+		if !ok || len(piece) > pieceSize {
+			t.Fatalf("%d bytes came out, or others before them", len(piece))
+		}
+		again := appendPacked(nil, piece)
+		if got, err := appendUnpacked(nil, again); err != nil || !bytes.Equal(got, piece) || len(again) > maxPacked {
+			t.Fatalf("packed to %d bytes and back: %v", len(again), err)
+		}
+	})
+}

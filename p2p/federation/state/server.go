@@ -36,7 +36,7 @@ type ServeOptions struct {
 	ChunkRoles []string                        // that may ask for chunks as well
 	KeyRoles   []string                        // that may ask for chunks of keys
 	Role       func(p2p.PeerID) (string, bool) // as of now; nil: as when the stream was opened
-	Bulk       federation.Pacer                // of all bulk streams; nil: not paced
+	Bulk       federation.Pacer                // of all bulk streams; nil: neither paced nor packed
 	Answers    int                             // that are made at once at most; 0: 8
 	Logger     *slog.Logger                    // nil: slog.Default()
 }
@@ -56,7 +56,7 @@ type Server struct {
 func (sv *Server) Denied() uint64 { return sv.denied.Load() }
 
 // Served tells how many chunks, of signals and of rules, were sent whole, and how
-// many bytes in all.
+// many bytes in all, packed.
 func (sv *Server) Served() (chunks, bytes uint64) { return sv.chunks.Load(), sv.bytes.Load() }
 
 // Serve answers peers of the given roles from src.
@@ -102,20 +102,26 @@ func (sv *Server) answer(ctx context.Context, s *p2p.Stream, frame []byte) error
 	if err != nil {
 		return err
 	}
+	var packed []byte
+	pack := appendStored
+	if sv.opts.Bulk != nil {
+		pack = appendPacked
+	}
 	for {
 		piece, kind := data[:min(len(data), pieceSize)], byte(kindPiece)
 		if data = data[len(piece):]; len(data) == 0 {
 			kind = kindLast
 		}
+		packed = pack(append(packed[:0], kind), piece)
 		if sv.opts.Bulk != nil {
-			if err := sv.opts.Bulk.WaitN(ctx, len(piece)); err != nil {
+			if err := sv.opts.Bulk.WaitN(ctx, len(packed)); err != nil {
 				return err
 			}
 		}
-		if err := s.WriteFrame(slices.Concat([]byte{kind}, piece)); err != nil {
+		if err := s.WriteFrame(packed); err != nil {
 			return err
 		}
-		sv.bytes.Add(uint64(len(piece)))
+		sv.bytes.Add(uint64(len(packed)))
 		if kind == kindLast {
 			return sv.sent(s, frame[0])
 		}

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/tocsin-db/tocsin/p2p"
@@ -35,7 +37,7 @@ func TestASourceThatIsSlow(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if err := s.WriteFrame(append([]byte{kindLast}, b...)); err != nil {
+			if err := s.WriteFrame(appendPacked([]byte{kindLast}, b)); err != nil {
 				return err
 			}
 			if err := s.Flush(); err != nil {
@@ -47,6 +49,43 @@ func TestASourceThatIsSlow(t *testing.T) {
 	// Before the slow one's stream times out: its pieces were asked of the other.
 	if err := n.runWithin(p2p.IdleTimeout*4/5, s, h.final()); err != nil || !s.installed {
 		t.Fatal(err)
+	}
+}
+
+// An answer that does not consist of pieces as they are packed costs its sender.
+func TestPiecesThatCannotBe(t *testing.T) {
+	noise := make([]byte, 2*pieceSize)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	for name, frames := range map[string][][]byte{
+		"not packed":            {append([]byte{kindLast}, noise[:100]...)},
+		"cut short":             {appendPacked([]byte{kindLast}, noise[:100])[:60]},
+		"more than a piece":     {appendPacked([]byte{kindLast}, make([]byte, pieceSize+1))},
+		"less than a piece":     {appendPacked([]byte{kindPiece}, noise[:pieceSize-1])},
+		"more than there is":    slices.Repeat([][]byte{appendPacked([]byte{kindPiece}, make([]byte, pieceSize))}, MaxManifest/pieceSize+1),
+		"a frame that is large": {append([]byte{kindLast}, noise[:maxPacked+1]...)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, n := newHistory(t), newNetwork(t, 2)
+			n.lie(0, func(_ context.Context, s *p2p.Stream) error {
+				if _, err := s.ReadFrame(maxRequest); err != nil {
+					return err
+				}
+				for _, f := range frames {
+					if err := s.WriteFrame(f); err != nil {
+						return err
+					}
+				}
+				return s.Close()
+			})
+			n.serve(1, &patient{h, n.offence})
+			s := &store{}
+			if err := n.run(s, h.final()); err != nil || !s.installed {
+				t.Fatal(err)
+			}
+			if !n.offended(0) || n.offended(1) {
+				t.Fatalf("blamed: %v", n.blamed)
+			}
+		})
 	}
 }
 

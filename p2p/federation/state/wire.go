@@ -40,7 +40,7 @@ const (
 
 const (
 	maxRequest = 64        // bytes of a message that a server reads
-	pieceSize  = 256 << 10 // bytes of a piece, but of the last
+	pieceSize  = 256 << 10 // bytes of a piece before it is packed, but of the last
 )
 
 // manifestRequest asks for the snapshot at Size, or with 0 the newest at or below

@@ -198,7 +198,7 @@ func (st *Staging) spread(ctx context.Context) error {
 		return st.spreadOne(&jobs[i], files, paths[i])
 	})
 	if err == nil {
-		err = st.writeTable(paths[len(jobs)], func(set func(key, value []byte) error) error { return set(spreadKey, []byte{1}) })
+		err = st.writeTable(paths[len(jobs)], tableOptions(tableMeta), func(set func(key, value []byte) error) error { return set(spreadKey, []byte{1}) })
 	}
 	if err == nil {
 		err = st.pebble.Ingest(ctx, paths)
@@ -253,8 +253,9 @@ func (st *Staging) spreadOne(job *spreadJob, files []vfs.File, path string) erro
 		return err
 	}
 	rows = sorted(rows)
-	return st.writeTable(path, func(set func(key, value []byte) error) error {
-		key := []byte{asideTables[job.kind]}
+	table := asideTables[job.kind]
+	return st.writeTable(path, tableOptions(table), func(set func(key, value []byte) error) error {
+		key := []byte{table}
 		for i := range rows {
 			key = append(key[:1], rows[i].key...)
 			if err := set(key, rows[i].value); err != nil {

@@ -252,14 +252,14 @@ func (st *Staging) writeFiles(batch []*checked) (asides []*aside, err error) {
 			_ = st.s.opts.FS.Remove(p) // of what was taken nothing is left there
 		}
 	}()
-	file := func(rows func(set func(key, value []byte) error) error) error {
+	file := func(table byte, rows func(set func(key, value []byte) error) error) error {
 		path := st.chunkPath(st.files.Add(1))
 		paths = append(paths, path)
-		return st.writeTable(path, rows)
+		return st.writeTable(path, tableOptions(table), rows)
 	}
 	var marks []row
 	for _, run := range inRuns(batch) {
-		err := file(func(set func(key, value []byte) error) error {
+		err := file(run[0].keys[0], func(set func(key, value []byte) error) error {
 			for _, c := range run {
 				if err := c.set(set); err != nil {
 					return err
@@ -298,7 +298,7 @@ func (st *Staging) writeFiles(batch []*checked) (asides []*aside, err error) {
 		}
 		asides, marks = append(asides, a), append(marks, row{a.key(), enc})
 	}
-	err = file(func(set func(key, value []byte) error) error {
+	err = file(tableMeta, func(set func(key, value []byte) error) error {
 		for _, m := range marks {
 			if err := set(m.key, m.value); err != nil {
 				return err
@@ -381,21 +381,26 @@ func (st *Staging) chunkPath(number uint32) string {
 }
 
 // writeTable writes rows, which ascend, into a file that is durable on return.
-func (st *Staging) writeTable(path string, rows func(set func(key, value []byte) error) error) error {
+func (st *Staging) writeTable(path string, o sstable.WriterOptions, rows func(set func(key, value []byte) error) error) error {
 	f, err := st.s.opts.FS.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
-	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), tableOptions())
+	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), o)
 	if err := rows(w.Set); err != nil {
 		return errors.Join(err, w.Close())
 	}
 	return w.Close()
 }
 
-// tableOptions are for tables of the lowest level, of which no filter is asked.
-func tableOptions() sstable.WriterOptions {
+// tableOptions are for tables of the lowest level, of which no filter is asked. Those
+// of nothing but hashes do not shrink.
+func tableOptions(table byte) sstable.WriterOptions {
 	o := &pebble.Options{FormatMajorVersion: databaseFormat}
 	o.EnsureDefaults()
-	return o.MakeWriterOptions(6, databaseFormat.MaxTableFormat())
+	w := o.MakeWriterOptions(6, databaseFormat.MaxTableFormat())
+	if table == tableRuleLeaf || table == tableUnopened {
+		w.Compression = sstable.NoCompression
+	}
+	return w
 }

@@ -76,3 +76,29 @@ func proves(t *testing.T, f Fork) {
 		t.Fatalf("the proof shows nothing: %v", err)
 	}
 }
+
+// A reader that starts anew with nobody left but the other history holds it against
+// its mark.
+func TestAForkIsSeenAfterARestart(t *testing.T) {
+	bubble(t, func(t *testing.T, ctx context.Context, n *pipes) {
+		src, other := newLog(), newLog()
+		src.grow(nil, []byte("honest"))
+		other.grow(nil, []byte("forged"))
+		serve(n, src, "honest")
+		first, stop := context.WithCancel(ctx)
+		k := read(first, n, []p2p.PeerID{"honest"})
+		advance(time.Second)
+		k.is(t, Live, src)
+		stop()
+		<-k.done
+		serve(n, other, "fork")
+		again := newDesk(n, []p2p.PeerID{"fork"}, k.log, k.marks)
+		again.run(ctx)
+		advance(time.Second)
+		again.is(t, Halt, src)
+		if len(again.forks) != 1 {
+			t.Fatalf("%d proofs", len(again.forks))
+		}
+		proves(t, again.forks[0])
+	})
+}

@@ -76,7 +76,7 @@ func (k *Key) public() spec.PublicKey { return spec.PublicKey(k.Private.Public()
 
 // How often sizes are named.
 const (
-	every   = 20 * time.Millisecond // at most, while the log grows
+	every   = 10 * time.Millisecond // at most, while the log grows
 	idle    = 15 * time.Second      // when it does not
 	observe = time.Second           // between two questions of a node that has no seat
 	silent  = time.Second           // after which the next sequencer names in the leader's place

@@ -266,8 +266,9 @@ func (l *loss) refuseForged(file []byte) {
 		"from what is not final": {spec.CodeRecovery, func(f *recovery.File) { f.Body.Size = l.by["alpha"].LogSize(); f.Body.Root = l.by["alpha"].LogRoot() }},
 		"from another root":      {spec.CodeRecovery, func(f *recovery.File) { f.Body.Root[0] ^= 1 }},
 		"from a note that few cosigned": {spec.CodeNotFinal, func(f *recovery.File) {
-			lines := bytes.SplitAfter(f.Note, []byte("\n"))
-			f.Note = bytes.Join(lines[:len(lines)-2], nil)
+			text, signatures, _ := bytes.Cut(f.Note, []byte("\n\n"))
+			lines := bytes.SplitAfter(signatures, []byte("\n")) // the log's and at least two cosigners'
+			f.Note = slices.Concat(text, []byte("\n\n"), lines[0], lines[1])
 		}},
 		"of another epoch":    {spec.CodeRecovery, func(f *recovery.File) { f.Body.Epoch++ }},
 		"with a reader":       {spec.CodePolicy, func(f *recovery.File) { f.Body.Seats[2].Org = "tango" }},

@@ -139,7 +139,8 @@ func ParseEnvelope(data []byte) (*Signed, error) {
 	return s, nil
 }
 
-// opKeys are those whose operations come now: of more than any consortium has members.
+// opKeys are those whose operations come now. Who signs with more of them loses time
+// only.
 var opKeys = edtable.Keys{Max: 48}
 
 // Verify reports whether the signature is that of key for this consortium. It says what

@@ -89,11 +89,34 @@ func (p *program) operatorRepair(c *cli.Context) error {
 
 // repairStore has the running node repair its store, or does it where none runs.
 func repairStore(c *cli.Context) (*wire.RepairReport, error) {
+	return onStore(c, func(client *wire.ClientWithResponses) (*wire.RepairReport, *http.Response, *wire.Problem, error) {
+		resp, err := client.RepairStoreWithResponse(c.Context)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		return resp.JSON200, resp.HTTPResponse, resp.ApplicationProblemJSONDefault, nil
+	}, func(dir string) (*wire.RepairReport, error) {
+		conf, err := settings(c, dir)
+		if err != nil {
+			return nil, err
+		}
+		r, err := node.RepairFiles(c.Context, node.Config{Dir: dir, Peers: conf.Peers, Upstreams: conf.Upstreams, Logger: quiet()})
+		if err != nil {
+			return nil, err
+		}
+		out := api.WireRepairReport(r)
+		return &out, nil
+	})
+}
+
+// onStore has the running node do something with its store, or does it with the files
+// in its directory where none runs.
+func onStore[T any](c *cli.Context, ask func(*wire.ClientWithResponses) (*T, *http.Response, *wire.Problem, error), files func(dir string) (*T, error)) (*T, error) {
 	client, err := connect(c)
 	if err == nil {
-		resp, err := client.RepairStoreWithResponse(c.Context)
+		r, resp, problem, err := ask(client)
 		if err == nil {
-			return resp.JSON200, callError(nil, resp.HTTPResponse, 200, resp.ApplicationProblemJSONDefault)
+			return r, callError(nil, resp, 200, problem)
 		}
 		if err = callError(err, nil, 0, nil); spec.CodeOf(err) != spec.CodeUnavailable {
 			return nil, err
@@ -103,19 +126,11 @@ func repairStore(c *cli.Context) (*wire.RepairReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf, err := settings(c, dir)
-	if err != nil {
-		return nil, err
-	}
-	r, err := node.RepairFiles(c.Context, node.Config{Dir: dir, Peers: conf.Peers, Upstreams: conf.Upstreams, Logger: quiet()})
+	r, err := files(dir)
 	if errors.Is(err, syscall.EAGAIN) { // the lock of the database
 		return nil, usage("another process, perhaps a node that does not answer, uses %s", dir)
 	}
-	if err != nil {
-		return nil, err
-	}
-	out := api.WireRepairReport(r)
-	return &out, nil
+	return r, err
 }
 
 func (p *program) printRepair(r *wire.RepairReport) error {
@@ -139,29 +154,20 @@ func (p *program) printRepair(r *wire.RepairReport) error {
 
 // verifyStore has the running node verify its store, or does it where none runs.
 func verifyStore(c *cli.Context) (*wire.StoreReport, error) {
-	client, err := connect(c)
-	if err == nil {
+	return onStore(c, func(client *wire.ClientWithResponses) (*wire.StoreReport, *http.Response, *wire.Problem, error) {
 		resp, err := client.VerifyStoreWithResponse(c.Context)
-		if err == nil {
-			return resp.JSON200, callError(nil, resp.HTTPResponse, 200, resp.ApplicationProblemJSONDefault)
+		if err != nil {
+			return nil, nil, nil, err
 		}
-		if err = callError(err, nil, 0, nil); spec.CodeOf(err) != spec.CodeUnavailable {
+		return resp.JSON200, resp.HTTPResponse, resp.ApplicationProblemJSONDefault, nil
+	}, func(dir string) (*wire.StoreReport, error) {
+		r, err := node.VerifyFiles(c.Context, dir, quiet())
+		if err != nil {
 			return nil, err
 		}
-	}
-	dir, err := consortiumDir(c)
-	if err != nil {
-		return nil, err
-	}
-	r, err := node.VerifyFiles(c.Context, dir, quiet())
-	if errors.Is(err, syscall.EAGAIN) { // the lock of the database
-		return nil, usage("another process, perhaps a node that does not answer, uses %s", dir)
-	}
-	if err != nil {
-		return nil, err
-	}
-	out := api.WireStoreReport(r)
-	return &out, nil
+		out := api.WireStoreReport(r)
+		return &out, nil
+	})
 }
 
 func (p *program) printStore(r *wire.StoreReport) error {

@@ -128,9 +128,9 @@ func Check(st State, p *Parsed) error {
 }
 
 // maxWeight bounds how many signals of entries one tick changes, and the submissions of
-// one raft entry: no more begins once it is reached. A vote of two hundred bytes can list two thousand signals, and
-// an entry holds a thousand votes; the nodes would be busy with it for minutes, hold
-// gigabytes, and be taken for hung.
+// one raft entry: no more begins once it is reached. A vote of two hundred bytes can
+// list two thousand signals, and a raft entry holds a thousand votes: nodes that are
+// busy for so long are taken for hung.
 const maxWeight = 1 << 15
 
 // ApplyEntry applies one raft entry: a tick if there is a checkpoint for it, the

@@ -61,7 +61,6 @@ func (p *Panel) sit() error {
 		return spec.Errorf(spec.CodeGenesis, "the origin cannot stand in a signed note")
 	}
 	p.logKey = LogKey(p.Origin)
-	p.logKey = LogKey(p.Origin)
 	known := []sumnote.Verifier{p.log}
 	for _, q := range p.quorums {
 		for _, s := range q.seats {

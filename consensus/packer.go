@@ -92,7 +92,7 @@ func (p *packer) next() {
 	p.under.Go(func() {
 		p.settle(future, tickets)
 		if due {
-			p.ticking.Store(false)
+			p.ticked()
 		}
 		p.free()
 	})
@@ -195,6 +195,15 @@ func (p *packer) tick() (tick []spec.Timed, due bool) {
 		tick = []spec.Timed{*t}
 	}
 	return tick, due
+}
+
+// ticked ends a tick that was under way. Who woke the packer meanwhile is heard now,
+// not at the next poll.
+func (p *packer) ticked() {
+	p.ticking.Store(false)
+	if p.ask.Load() {
+		p.queue.signal()
+	}
 }
 
 // finish refuses what waits and what comes, and waits for what is under way.

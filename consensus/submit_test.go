@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -306,6 +307,34 @@ func TestTicks(t *testing.T) {
 		bare.Store(true)
 		index := m.node.Applied()
 		c.until(3*time.Second, "a bare entry", func() bool { return m.node.Applied() > index+1 })
+	})
+}
+
+func TestAWakeWhileATickIsUnderWayIsHeardAtItsEnd(t *testing.T) {
+	var due atomic.Bool
+	tune := func(cfg *Config) { cfg.Tick = func() (*spec.Timed, bool) { return &spec.Timed{Size: 1}, due.Load() } }
+	inCluster(t, 1, tune, func(c *cluster) {
+		m := c.leader()
+		reached, release := make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		m.store.mu.Lock()
+		m.store.before = func(Applied) error { once.Do(func() { close(reached) }); <-release; return nil }
+		m.store.mu.Unlock()
+		due.Store(true)
+		m.node.Wake()
+		<-reached
+		m.node.Wake()
+		synctest.Wait()
+		begun := time.Now()
+		close(release)
+		c.until(2*time.Second, "a second tick", func() bool {
+			m.store.mu.Lock()
+			defer m.store.mu.Unlock()
+			return len(m.store.live.Ticks) > 1
+		})
+		if d := time.Since(begun); d > 200*time.Millisecond {
+			t.Errorf("a leader that was woken during a tick ticked again after %v", d)
+		}
 	})
 }
 

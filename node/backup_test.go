@@ -196,19 +196,25 @@ func putBack(t *testing.T, ctx context.Context, c *trial.Consortium, p *trial.Pa
 // copyDir copies a folder whose parts nobody else may read.
 func copyDir(t *testing.T, to, from string) {
 	t.Helper()
-	err := os.CopyFS(to, os.DirFS(from))
-	if err == nil {
-		err = filepath.WalkDir(to, func(path string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			mode := fs.FileMode(0o600)
-			if d.IsDir() {
-				mode = 0o700
-			}
-			return os.Chmod(path, mode)
-		})
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
 	}
+	private(t, to)
+}
+
+// private gives a copied data directory the permissions of one.
+func private(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		mode := fs.FileMode(0o600)
+		if d.IsDir() {
+			mode = 0o700
+		}
+		return os.Chmod(path, mode)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ package node_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -55,7 +56,7 @@ func crashes(t *testing.T, cfg node.RecoverConfig, dump []byte) (*node.Recovered
 	var all []crash
 	keep := func(at string) {
 		c := crash{at, filepath.Join(t.TempDir(), "node")}
-		copyDir(t, c.dir, cfg.Dir)
+		copyRunning(t, c.dir, cfg.Dir)
 		all = append(all, c)
 	}
 	made := false
@@ -71,6 +72,25 @@ func crashes(t *testing.T, cfg node.RecoverConfig, dump []byte) (*node.Recovered
 	}
 	r, err := node.ApplyRecovery(t.Context(), cfg)
 	return r, all, err
+}
+
+// copyRunning copies a directory in which a database is open: it may remove a file
+// between the listing and the copy, and then the copy is made anew.
+func copyRunning(t *testing.T, to, from string) {
+	t.Helper()
+	for {
+		err := os.CopyFS(to, os.DirFS(from))
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	private(t, to)
 }
 
 // directory says what a data directory holds: its names, the small files of what is

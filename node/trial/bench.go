@@ -4,6 +4,7 @@ package trial
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -48,6 +49,8 @@ type BenchResult struct {
 	P50MS            float64 `json:"p50_ms"`
 	P99MS            float64 `json:"p99_ms"`
 	MaxMS            float64 `json:"max_ms"`
+	MaxAtS           float64 `json:"max_at_s"`             // when the one that took longest began, after the first
+	FirstMS          float64 `json:"first_ms"`             // the first of the consortium, not measured: it waits for a leader and a time
 	CPUMicros        float64 `json:"cpu_us_per_operation"` // of all members and clients
 	SyncMS           float64 `json:"fsync_ms"`             // one synced append, before and after: the mean of the medians
 	Elections        uint64  `json:"elections"`
@@ -84,6 +87,10 @@ func Bench(ctx context.Context, o BenchOptions, out io.Writer) error {
 		return err
 	}
 	defer c.Stop(context.WithoutCancel(ctx))
+	first, waited, err := c.first(ctx)
+	if err != nil {
+		return err
+	}
 	if o.Bulk {
 		if err := c.untilSnapshot(ctx); err != nil {
 			return err
@@ -93,6 +100,7 @@ func Bench(ctx context.Context, o BenchOptions, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	r.FirstMS, acked = milliseconds(waited), append(acked, first)
 	if o.Bulk {
 		var more []spec.Hash
 		if r.BulkResult, more, err = c.besideBulk(ctx, o, r); err != nil {
@@ -119,6 +127,22 @@ func snapshotsOf(o BenchOptions) uint64 {
 	return 0
 }
 
+// first proposes once. A consortium that was just founded takes that only when it has
+// elected a leader and cosigned a checkpoint.
+func (c *Consortium) first(ctx context.Context) (spec.Hash, time.Duration, error) {
+	start := time.Now()
+	id, err := newSocketClient(c.Members[0].Dir).propose(ctx, 1)
+	if err != nil {
+		return id, 0, fmt.Errorf("the first operation: %w", err)
+	}
+	return id, time.Since(start), nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// A timing is how long an operation took, and when it began.
+type timing struct{ took, at time.Duration }
+
 // measure runs the clients and collects the latencies of what was acknowledged.
 func (c *Consortium) measure(ctx context.Context, o BenchOptions) (*BenchResult, []spec.Hash, error) {
 	before := c.Members[0].Term()
@@ -129,7 +153,7 @@ func (c *Consortium) measure(ctx context.Context, o BenchOptions) (*BenchResult,
 		return nil, nil, err
 	}
 	var mu sync.Mutex
-	var took []time.Duration
+	var took []timing
 	var acked []spec.Hash
 	var errs []error
 	members := c.leaderFirst()
@@ -147,7 +171,7 @@ func (c *Consortium) measure(ctx context.Context, o BenchOptions) (*BenchResult,
 					mu.Unlock()
 					return
 				}
-				took, acked = append(took, time.Since(start)), append(acked, id)
+				took, acked = append(took, timing{time.Since(start), start.Sub(begin)}), append(acked, id)
 				mu.Unlock()
 			}
 		})
@@ -156,18 +180,18 @@ func (c *Consortium) measure(ctx context.Context, o BenchOptions) (*BenchResult,
 	if len(errs) > 0 || len(took) == 0 {
 		return nil, nil, errors.Join(append(errs, errors.New("nothing was measured"))[0])
 	}
-	slices.Sort(took)
+	slices.SortFunc(took, func(a, b timing) int { return cmp.Compare(a.took, b.took) })
 	seconds, cpu := time.Since(begin).Seconds(), ownCPU()-cpu
 	after, err := measureDisk(c.opts.Dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	at := func(q float64) float64 { return float64(took[int(q*float64(len(took)-1))].Microseconds()) / 1000 }
+	at := func(q float64) float64 { return milliseconds(took[int(q*float64(len(took)-1))].took) }
 	return &BenchResult{
-		Members: len(c.Members), Clients: o.Clients, Batch: o.Batch, RTTMS: float64(o.RTT.Microseconds()) / 1000, Seconds: seconds,
+		Members: len(c.Members), Clients: o.Clients, Batch: o.Batch, RTTMS: milliseconds(o.RTT), Seconds: seconds,
 		Operations: len(took), OperationsPerSec: float64(len(took)) / seconds, SignalsPerSec: float64(len(took)*o.Batch) / seconds,
-		P50MS: at(0.5), P99MS: at(0.99), MaxMS: at(1),
-		CPUMicros: float64(cpu.Microseconds()) / float64(len(took)), SyncMS: float64((synced + after).Microseconds()) / 2000, Elections: c.Members[0].Term() - before,
+		P50MS: at(0.5), P99MS: at(0.99), MaxMS: at(1), MaxAtS: took[len(took)-1].at.Seconds(),
+		CPUMicros: float64(cpu.Microseconds()) / float64(len(took)), SyncMS: milliseconds(synced+after) / 2, Elections: c.Members[0].Term() - before,
 	}, acked, nil
 }
 
@@ -217,12 +241,13 @@ func (r *BenchResult) print(out io.Writer, asJSON bool) error {
 	_, err := fmt.Fprintf(out, `data        random SHA-256 signals, %d a proposal; %d clients over HTTP on unix sockets, the first at the leader, the others at the members in turn
 consortium  %d members in one process over libp2p on loopback, simulated round trip %.0f ms
 rate        %.0f operations/s, %.0f signals/s (%d operations in %.1f s)
-latency     p50 %.2f ms, p99 %.2f ms, max %.2f ms; %d elections
+latency     p50 %.2f ms, p99 %.2f ms, max %.2f ms, of one that began after %.1f s; %d elections
+founding    %.0f ms until the first operation was acknowledged: an election and the first cosigned checkpoint; it is not in the latencies
 costs       %.0f µs of processor time an operation, of all members and clients together; one fsync'd append to the same file system takes %.2f ms
 peer        rqlite v10, best bulk form, recorded earlier on another run: %d rows/s; ratio %.1f
 checked     %s
 `, r.Batch, r.Clients, r.Members, r.RTTMS, r.OperationsPerSec, r.SignalsPerSec, r.Operations, r.Seconds,
-		r.P50MS, r.P99MS, r.MaxMS, r.Elections, r.CPUMicros, r.SyncMS, recordedBulk, r.SignalsPerSec/recordedBulk, r.Checked)
+		r.P50MS, r.P99MS, r.MaxMS, r.MaxAtS, r.Elections, r.FirstMS, r.CPUMicros, r.SyncMS, recordedBulk, r.SignalsPerSec/recordedBulk, r.Checked)
 	if err == nil && r.BulkResult != nil {
 		err = r.BulkResult.print(out)
 	}

@@ -30,7 +30,8 @@ func (s *Store) PurgeDue() (due bool, err error) {
 // Purge makes the bytes of erased values disappear from the store's files: what is
 // superseded is compacted away, and the write-ahead logs that held it are gone.
 // Snapshots are released, those too that are taken meanwhile: the next one is kept at
-// the next snapshot size.
+// the next snapshot size. So is a snapshot that was fetched in part; one that is being
+// fetched stays, and the purge stays due.
 // Lookups and commits go on meanwhile.
 func (s *Store) Purge(ctx context.Context) error {
 	s.purging.Lock()
@@ -54,7 +55,11 @@ func (s *Store) Purge(ctx context.Context) error {
 			return fmt.Errorf("purging the store: %w", err)
 		}
 	}
-	if err := s.turnLogs(d); err != nil {
+	open, err := s.dropStaging()
+	if err == nil {
+		err = s.turnLogs(d, open)
+	}
+	if err != nil {
 		return fmt.Errorf("purging the store: %w", err)
 	}
 	return awaitDeletions(ctx, d.pebble)
@@ -66,7 +71,8 @@ const spareLogs = 8
 // turnLogs begins so many write-ahead logs that none of before is left: one that
 // is kept for later use is replaced by a new file when it is used (freshLogs). A
 // snapshot that was taken since the purge began may hold files that it made obsolete.
-func (s *Store) turnLogs(d *database) error {
+// With due the purge stays due.
+func (s *Store) turnLogs(d *database, due bool) error {
 	s.writer.Lock()
 	defer s.writer.Unlock()
 	s.releaseKept()
@@ -83,8 +89,8 @@ func (s *Store) turnLogs(d *database) error {
 			return err
 		}
 	}
-	if len(mark) == 0 {
-		return nil // more was erased meanwhile
+	if due || len(mark) == 0 {
+		return nil // or more was erased meanwhile
 	}
 	return d.pebble.Delete(erasedKey, pebble.Sync)
 }

@@ -169,7 +169,7 @@ func TestAPurgeReleasesSnapshotsInTheMaking(t *testing.T) {
 	if len(s.Snapshots()) == 0 {
 		t.Fatal("no snapshot was taken meanwhile: the test shows nothing")
 	}
-	if err := s.turnLogs(s.db); err != nil { // as it ends
+	if err := s.turnLogs(s.db, false); err != nil { // as it ends
 		t.Fatal(err)
 	}
 	if names := keptDirs(t, s); len(names)+len(s.Snapshots()) != 0 {

@@ -86,6 +86,8 @@ func (s *Store) Stage(head *SnapshotHead) (*Staging, error) {
 	if len(head.ChunkRoots) != LiveChunks || len(head.RuleRoots) != RuleChunks {
 		return nil, spec.Errorf(spec.CodeMalformed, "a snapshot has roots of %d and %d chunks", LiveChunks, RuleChunks)
 	}
+	s.making.Lock()
+	defer s.making.Unlock()
 	st, err := s.resume()
 	if err != nil {
 		return nil, err
@@ -103,6 +105,8 @@ func (s *Store) Stage(head *SnapshotHead) (*Staging, error) {
 
 // Staged returns what the staging that was begun is of, or nil when there is none.
 func (s *Store) Staged() (*SnapshotHead, error) {
+	s.making.Lock()
+	defer s.making.Unlock()
 	st, err := s.resume()
 	if err != nil || st == nil {
 		return nil, err
@@ -154,6 +158,7 @@ func (s *Store) openStaging(name string, create bool) (*pebble.DB, error) {
 }
 
 func newStaging(s *Store, name string, p *pebble.DB, head SnapshotHead) *Staging {
+	s.stagings.Add(1)
 	st := &Staging{s: s, name: name, pebble: p, head: head, room: make(chan struct{}, runtime.GOMAXPROCS(0)), warm: &warming{keyed: s.opts.Keyed}}
 	for kind := range st.done {
 		st.done[kind], st.pending[kind], st.flying[kind] = map[uint32]chunkCounts{}, map[uint32]*checked{}, map[uint32]*checked{}
@@ -202,13 +207,34 @@ func (s *Store) resume() (*Staging, error) {
 	st := newStaging(s, name, p, SnapshotHead{})
 	if err := st.load(); err != nil {
 		s.opts.Logger.Warn("a staging cannot be resumed, and is given up", "error", err)
-		return nil, errors.Join(p.Close(), s.giveUp(name))
+		return nil, errors.Join(st.end(), s.giveUp(name))
 	}
 	return st, nil
 }
 
 func (s *Store) giveUp(name string) error {
 	return errors.Join(s.forgetStaging(), s.opts.FS.RemoveAll(s.opts.FS.PathJoin(s.dir, name)))
+}
+
+// dropStaging removes a staging that nobody goes on with, for a purge: what it holds may
+// be erased. open says that one is gone on with, and stays.
+func (s *Store) dropStaging() (open bool, err error) {
+	s.making.Lock()
+	defer s.making.Unlock()
+	if s.stagings.Load() > 0 {
+		return true, nil
+	}
+	name, err := s.staged()
+	if err != nil || name == "" {
+		return false, err
+	}
+	s.mu.RLock()
+	inUse := s.db.name == name
+	s.mu.RUnlock()
+	if inUse {
+		return false, s.forgetStaging()
+	}
+	return false, s.giveUp(name)
 }
 
 func (s *Store) forgetStaging() error {
@@ -275,7 +301,13 @@ func (st *Staging) Close() error {
 	if closed {
 		return nil
 	}
-	return errors.Join(err, st.pebble.Close())
+	return errors.Join(err, st.end())
+}
+
+// end closes the database, once.
+func (st *Staging) end() error {
+	defer st.s.stagings.Add(-1)
+	return st.pebble.Close()
 }
 
 // Abandon removes the staging.
@@ -286,7 +318,7 @@ func (st *Staging) Abandon() error {
 	st.mu.Unlock()
 	var err error
 	if !closed {
-		err = st.pebble.Close()
+		err = st.end()
 	}
 	return errors.Join(err, st.s.giveUp(st.name))
 }
@@ -369,7 +401,7 @@ func (st *Staging) finish(ctx context.Context) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.closed = true
-	return st.pebble.Close()
+	return st.end()
 }
 
 // open opens the finished database. What it keeps in memory is there already if no

@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -50,19 +51,21 @@ type Applied struct {
 // A Store is a node's replicated state. One writer at a time begins a Tx; any
 // number of goroutines read meanwhile.
 type Store struct {
-	dir     string
-	opts    Options
-	purging sync.Mutex   // held by Purge, and by what ends the database
-	writer  sync.Mutex   // held from Begin to Commit or Drop, and by Import
-	mu      sync.RWMutex // guards db, head, changed, closed and damage; never held while anything is read
-	db      *database
-	head    Head
-	kept    keptSnapshots
-	keeping sync.WaitGroup // of snapshots in the making
-	opener  Opener         // guarded by writer
-	changed chan struct{}  // closed and replaced at every commit
-	closed  bool
-	damage  *BucketError // the first that was found
+	dir      string
+	opts     Options
+	purging  sync.Mutex   // held by Purge, and by what ends the database
+	writer   sync.Mutex   // held from Begin to Commit or Drop, and by Import
+	mu       sync.RWMutex // guards db, head, changed, closed and damage; never held while anything is read
+	db       *database
+	head     Head
+	kept     keptSnapshots
+	keeping  sync.WaitGroup // of snapshots in the making
+	making   sync.Mutex     // held while a staging is begun or gone on with, and by what removes one
+	stagings atomic.Int32   // open
+	opener   Opener         // guarded by writer
+	changed  chan struct{}  // closed and replaced at every commit
+	closed   bool
+	damage   *BucketError // the first that was found
 }
 
 // A Head is the end of the log.

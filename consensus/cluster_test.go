@@ -35,6 +35,7 @@ type member struct {
 type cluster struct {
 	t       *testing.T
 	ctx     context.Context
+	bubble  bool // whether the members run inside one
 	members map[string]*member
 	voters  []string
 	killed  []*Node
@@ -46,7 +47,7 @@ type cluster struct {
 func inCluster(t *testing.T, n int, tune func(*Config), f func(c *cluster)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		c := &cluster{t: t, ctx: t.Context(), members: map[string]*member{}, tune: tune}
+		c := &cluster{t: t, ctx: t.Context(), bubble: true, members: map[string]*member{}, tune: tune}
 		for i := range n {
 			c.voters = append(c.voters, string(rune('a'+i)))
 		}
@@ -192,14 +193,22 @@ func (c *cluster) stop(id string) {
 	m.node = nil
 }
 
-// until polls a condition for as long as limit of the bubble's time.
+// until polls a condition for as long as limit of the bubble's time. Raft's waits are
+// multiples of the poll's 10 ms too: what happens at the same instant is over before
+// the condition is looked at.
 func (c *cluster) until(limit time.Duration, what string, cond func() bool) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.ctx, limit)
 	defer cancel()
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
-	for !cond() {
+	settled := func() bool {
+		if c.bubble {
+			synctest.Wait()
+		}
+		return cond()
+	}
+	for !settled() {
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
@@ -217,7 +226,7 @@ func (c *cluster) until(limit time.Duration, what string, cond func() bool) {
 func (c *cluster) leader() *member {
 	c.t.Helper()
 	var led *member
-	c.until(15*time.Second, "a leader", func() bool {
+	c.until(time.Minute, "a leader", func() bool {
 		for _, m := range c.members {
 			if m.node != nil && m.node.IsLeader() {
 				led = m

@@ -90,8 +90,8 @@ func TestCleanStopHandsOnLeadershipAndReappliesNothing(t *testing.T) {
 		led.store.groups = 0
 		c.start(led.id)
 		c.converge(31)
-		if led.store.groups != 1 { // the one entry that it missed
-			t.Errorf("%d groups were applied after the restart", led.store.groups)
+		if n := led.store.applied(); n != 1 { // the one entry that it missed
+			t.Errorf("%d groups were applied after the restart", n)
 		}
 	})
 }
@@ -117,8 +117,8 @@ func TestLaggingFollowerCatchesUpBySnapshot(t *testing.T) {
 		c.start(low.id)
 		c.fill("later", 3)
 		c.converge(58)
-		if low.store.groups > 6 {
-			t.Errorf("it applied %d groups: that was no snapshot", low.store.groups)
+		if n := low.store.applied(); n > 6 {
+			t.Errorf("it applied %d groups: that was no snapshot", n)
 		}
 		if n := parts(t, low.dir); n != 0 {
 			t.Errorf("%d files stay behind", n)

@@ -15,6 +15,7 @@ func TestNothingWaitsForARaftThatHasEnded(t *testing.T) {
 		led := c.leader()
 		n := led.node
 		c.kill(led.id)
+		<-n.ended
 		for i := range 64 { // raft takes about half of them
 			var f raft.Future = n.raft.Apply(nil, 0)
 			if i%2 == 0 {

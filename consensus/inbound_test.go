@@ -64,8 +64,8 @@ func TestHeartbeatsAreSiftedToo(t *testing.T) {
 }
 
 func TestGateClosesWhileTheLogHangs(t *testing.T) {
-	_, here := raft.NewInmemTransport("here")
-	_, there := raft.NewInmemTransport("there")
+	_, here := raft.NewInmemTransportWithTimeout("here", time.Minute)
+	_, there := raft.NewInmemTransportWithTimeout("there", time.Minute)
 	here.Connect("there", there)
 	var stuck time.Duration
 	g, err := newGate(here, func() time.Duration { return stuck }, newBreaker(nil))

@@ -132,6 +132,13 @@ func (s *memStore) ops() []string {
 	return slices.Clone(s.live.Ops)
 }
 
+// applied returns how many groups were applied.
+func (s *memStore) applied() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.groups
+}
+
 func (s *memStore) twice() (indexes []uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -47,8 +47,8 @@ func TestNewSequencerJoinsWithAnEmptyDatabase(t *testing.T) {
 		}
 		c.submit("after")
 		c.converge(31)
-		if d.store.groups > 10 {
-			t.Errorf("it applied %d groups: that was no snapshot", d.store.groups)
+		if n := d.store.applied(); n > 10 {
+			t.Errorf("it applied %d groups: that was no snapshot", n)
 		}
 		// Its configuration is its own now.
 		c.crash("d")

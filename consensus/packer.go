@@ -87,7 +87,9 @@ func (p *packer) next() {
 		p.free()
 		return
 	}
-	p.ticking.Store(due || p.ticking.Load())
+	if due {
+		p.ticking.Store(true)
+	}
 	future := p.n.raft.Apply(data, 0)
 	p.under.Go(func() {
 		p.settle(future, tickets)

@@ -59,7 +59,7 @@ type heldLeader struct {
 func hold(c *cluster) *heldLeader {
 	c.t.Helper()
 	h := &heldLeader{member: c.leader(), release: make(chan struct{})}
-	c.until(5*time.Second, "the first tick", func() bool {
+	c.until(time.Minute, "the first tick", func() bool {
 		h.store.mu.Lock()
 		defer h.store.mu.Unlock()
 		return len(h.store.live.Ticks) > 0 && len(h.node.packer.slots) == 0 // nor is it counted as under way
@@ -338,6 +338,34 @@ func TestAWakeWhileATickIsUnderWayIsHeardAtItsEnd(t *testing.T) {
 	})
 }
 
+// A tick ends while the next entry is packed: it is not taken for under way from then
+// on, and ticks go on.
+func TestTicksGoOnBesideSubmissions(t *testing.T) {
+	tune := func(cfg *Config) { cfg.Tick = func() (*spec.Timed, bool) { return &spec.Timed{Size: 1}, true } }
+	inCluster(t, 1, tune, func(c *cluster) {
+		m := c.leader()
+		var clients sync.WaitGroup
+		for i := range 4 {
+			clients.Go(func() {
+				for j := range 100 {
+					m.node.Wake()
+					if _, err := m.node.Submit(c.ctx, sub("%d-%d", i, j)); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		clients.Wait()
+		ticks := func() int {
+			m.store.mu.Lock()
+			defer m.store.mu.Unlock()
+			return len(m.store.live.Ticks)
+		}
+		before := ticks()
+		c.until(5*time.Second, "another two ticks", func() bool { return ticks() > before+1 })
+	})
+}
+
 func TestTicksDoNotPileUp(t *testing.T) {
 	tune := func(cfg *Config) { cfg.Tick = func() (*spec.Timed, bool) { return &spec.Timed{Size: 1}, true } }
 	inCluster(t, 1, tune, func(c *cluster) {
@@ -405,7 +433,7 @@ func TestStopOverAHungLogLeavesNoCallerWaiting(t *testing.T) {
 	for i := range packInFlight + 1 {
 		go func() { _, err := n.Submit(context.Background(), sub("%d", i)); results <- err }()
 		// The packer is back for the next when it has proposed the last.
-		c.until(5*time.Second, "the proposal", func() bool {
+		c.until(time.Minute, "the proposal", func() bool {
 			return len(n.packer.slots) == min(i+1, packInFlight) && n.packer.queue.len() == max(0, i+1-packInFlight) && len(n.packer.queue.wake) == 0
 		})
 	}
@@ -421,7 +449,7 @@ func TestStopOverAHungLogLeavesNoCallerWaiting(t *testing.T) {
 			if err != nil && !errors.Is(err, ErrUnknownOutcome) && !errors.Is(err, ErrStopped) {
 				t.Errorf("a submission under way: %v", err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("a submission never got an answer")
 		}
 	}

@@ -8,8 +8,10 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
 )
 
 // raftLogger makes raft log into slog.
@@ -17,11 +19,12 @@ type raftLogger struct {
 	hclog.Logger // a null logger, for what raft does not use
 	to           *slog.Logger
 	name         string
+	repeats      *repeats
 }
 
 // newRaftLogger writes what raft and its transport log to a structured logger.
 func newRaftLogger(to *slog.Logger) hclog.Logger {
-	return &raftLogger{Logger: hclog.NewNullLogger(), to: to.With("component", "raft")}
+	return &raftLogger{Logger: hclog.NewNullLogger(), to: to.With("component", "raft"), repeats: &repeats{}}
 }
 
 func slogLevel(l hclog.Level) slog.Level {
@@ -43,15 +46,43 @@ func (l *raftLogger) Log(level hclog.Level, msg string, args ...any) {
 	if !l.to.Enabled(context.Background(), to) {
 		return
 	}
-	// hclog.Fmt values are a format and its operands.
-	plain := make([]any, len(args))
-	for i, a := range args {
-		if f, ok := a.(hclog.Format); ok && len(f) > 0 {
-			a = fmt.Sprintf(fmt.Sprint(f[0]), f[1:]...)
+	plain, about := readable(args)
+	if to >= slog.LevelInfo {
+		left, ok := l.repeats.admit(msg+" "+about, time.Now())
+		if !ok {
+			return
 		}
-		plain[i] = a
+		if left > 0 {
+			plain = append(plain, "left_out", left)
+		}
 	}
 	l.to.Log(context.Background(), to, msg, plain...)
+}
+
+// readable returns what raft logs as values that any handler writes as words, and the
+// peer that it is about, or "".
+func readable(args []any) (plain []any, about string) {
+	plain = make([]any, len(args))
+	for i, a := range args {
+		switch a := a.(type) {
+		case hclog.Format: // a format and its operands
+			if len(a) > 0 {
+				plain[i] = fmt.Sprintf(fmt.Sprint(a[0]), a[1:]...)
+			}
+		case raft.Server:
+			plain[i] = string(a.ID)
+		case error:
+			plain[i] = a
+		case fmt.Stringer:
+			plain[i] = a.String()
+		default:
+			plain[i] = a
+		}
+		if i > 0 && (args[i-1] == "peer" || args[i-1] == "target" || args[i-1] == "server-id") {
+			about = fmt.Sprint(plain[i])
+		}
+	}
+	return plain, about
 }
 
 func (l *raftLogger) Trace(msg string, args ...any) { l.Log(hclog.Trace, msg, args...) }
@@ -72,11 +103,11 @@ func (l *raftLogger) IsError() bool { return l.enabled(hclog.Error) }
 func (l *raftLogger) Name() string  { return l.name }
 
 func (l *raftLogger) With(args ...any) hclog.Logger {
-	return &raftLogger{Logger: l.Logger, to: l.to.With(args...), name: l.name}
+	return &raftLogger{Logger: l.Logger, to: l.to.With(args...), name: l.name, repeats: l.repeats}
 }
 
 func (l *raftLogger) Named(name string) hclog.Logger {
-	return &raftLogger{Logger: l.Logger, to: l.to.With("part", name), name: name}
+	return &raftLogger{Logger: l.Logger, to: l.to.With("part", name), name: name, repeats: l.repeats}
 }
 
 func (l *raftLogger) ResetNamed(name string) hclog.Logger { return l.Named(name) }

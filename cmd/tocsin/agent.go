@@ -20,6 +20,7 @@ import (
 	"github.com/tocsin-db/tocsin/node"
 	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/config"
+	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -61,7 +62,9 @@ func (p *program) agent(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return runNode(c.Context, dir, conf, p.logger(conf))
+	log := p.logger(conf)
+	p2p.LogTo(log)
+	return runNode(c.Context, dir, conf, log)
 }
 
 // runNode runs a node until ctx ends or it fails. One that took another part, that of

@@ -44,6 +44,7 @@ func spoil(t *testing.T, p *trial.Participant, s spec.Signal) {
 func TestAReaderOfTheDigestTierIsTheSourceOfAnother(t *testing.T) {
 	ctx, c := foundWith(t, trial.Options{Members: 3, Snapshots: 16})
 	listPictures(t, c, 0, 10)
+	keeping(t, ctx, c.Members...)
 	first, err := c.EnrolIn(ctx, "tango", spec.TierDigest, true)
 	if err == nil {
 		err = c.Start(ctx, first)
@@ -54,6 +55,7 @@ func TestAReaderOfTheDigestTierIsTheSourceOfAnother(t *testing.T) {
 	awaitReady(t, ctx, first)
 	listPictures(t, c, 10, 16) // a snapshot size that the first reader passes by itself
 	awaitMatches(t, ctx, first, picture(15)[0], 1)
+	keeping(t, ctx, first)
 	second := behindIn(t, ctx, c, "uniform", first, spec.TierDigest, func(*node.Config) {})
 	awaitReady(t, ctx, second)
 	for i := range 16 {
@@ -102,6 +104,7 @@ func TestAReaderOfTheDigestTierIsTheSourceOfAnother(t *testing.T) {
 func TestADamagedReaderOfTheDigestTierRepairsItself(t *testing.T) {
 	ctx, c := foundWith(t, trial.Options{Members: 3, Snapshots: 16})
 	listPictures(t, c, 0, 10)
+	keeping(t, ctx, c.Members...)
 	reader, err := c.AddDigestReader(ctx, "tango")
 	if err != nil {
 		t.Fatal(err)
@@ -130,6 +133,7 @@ func TestFullVerificationBehindAReaderThatBeganWithASnapshot(t *testing.T) {
 	for i := range byte(16) {
 		list(t, c, sha(i))
 	}
+	keeping(t, ctx, c.Members...)
 	first, err := c.Enrol(ctx, "tango", true)
 	if err == nil {
 		err = c.Start(ctx, first)
@@ -186,6 +190,7 @@ func TestFullVerificationBehindAReaderThatVerifiedEverything(t *testing.T) {
 	for i := range byte(12) {
 		list(t, c, sha(i))
 	}
+	keeping(t, ctx, c.Members...)
 	first, err := c.Enrol(ctx, "tango", true)
 	if err != nil {
 		t.Fatal(err)

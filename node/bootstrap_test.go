@@ -31,6 +31,7 @@ func TestAReaderBeginsWithASnapshot(t *testing.T) {
 	for i := range byte(8) { // so that what is asked about lies before the snapshot
 		list(t, c, sha(50+i))
 	}
+	keeping(t, ctx, c.Members...)
 	reader, err := c.AddReader(ctx, "tango")
 	if err != nil {
 		t.Fatal(err)

@@ -125,6 +125,12 @@ func (n *Node) Hear(ctx context.Context, e *cosign.Evidence) error {
 // Chain is who makes the log final.
 func (n *Node) Chain() *tlog.Chain { return n.chain }
 
+// LeavesFrom are leaves of the log from an index on.
+func (n *Node) LeavesFrom(index uint64) ([][]byte, error) { return n.store.Leaves(index, 1<<20) }
+
+// Keeps reports whether the node keeps a snapshot that others can begin with.
+func (n *Node) Keeps() bool { return len(n.store.Snapshots()) > 0 }
+
 // FinalNow is the newest final checkpoint.
 func (n *Node) FinalNow() *tlog.Signed { return n.final.Signed() }
 

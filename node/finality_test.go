@@ -88,9 +88,10 @@ func TestWhatIsDecidedBecomesFinal(t *testing.T) {
 			t.Fatalf("%s: %v", p.ID, err)
 		}
 	}
+	before := reader.Final().Size
 	w := httptest.NewRecorder()
 	reader.LogHandler().ServeHTTP(w, httptest.NewRequest("GET", "/checkpoint", nil))
-	if s, err := panel.OpenFinal(w.Body.Bytes()); err != nil || s.Size != reader.Final().Size {
+	if s, err := panel.OpenFinal(w.Body.Bytes()); err != nil || s.Size < before || s.Size > reader.Final().Size {
 		t.Fatalf("over HTTP: %+v, %v", s, err)
 	}
 }
@@ -135,6 +136,7 @@ func TestAMemberFromABackupDoesNotCosign(t *testing.T) {
 // While too few sequencers cosign, members answer from what they applied and say
 // what of it is not final; a reader does not show it.
 func TestAnswersSayWhatIsFinal(t *testing.T) {
+	began := time.Now()
 	ctx, c := found(t, 5) // three make a majority of consensus, four make the log final
 	reader, err := c.AddReader(ctx, "tango")
 	if err != nil {
@@ -173,7 +175,7 @@ func TestAnswersSayWhatIsFinal(t *testing.T) {
 				t.Errorf("%s: the match %+v of %d leaves, %d final", p.ID, m, a.Size, a.Final)
 			}
 		}
-		if a.Final > a.Size || p != reader && a.Final == a.Size || a.Age > time.Minute || a.Stale {
+		if a.Final > a.Size || p != reader && a.Final == a.Size || a.Age > time.Since(began)+2*time.Second || a.Stale != (a.Age > time.Minute) {
 			t.Errorf("%s answers with %+v", p.ID, a.Freshness)
 		}
 	}

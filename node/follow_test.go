@@ -3,6 +3,7 @@
 package node_test
 
 import (
+	"context"
 	"io"
 	"net/http/httptest"
 	"os"
@@ -98,6 +99,7 @@ func TestAnExpelledReaderIsCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	forgotten(t, ctx, "tango", c.Members...)
 	err = trial.Await(ctx, func() (bool, error) {
 		st, err := reader.Status(ctx)
 		return st.Peers == 0 && len(st.Sync.Upstreams) == 0, err
@@ -112,6 +114,16 @@ func TestAnExpelledReaderIsCutOff(t *testing.T) {
 	}
 	if len(matches(t, reader, sha(1))) != 1 {
 		t.Fatal("it does not answer from what it had")
+	}
+}
+
+// forgotten waits until nodes let an organisation in no more.
+func forgotten(t *testing.T, ctx context.Context, org string, nodes ...*trial.Participant) {
+	t.Helper()
+	for _, p := range nodes {
+		if err := trial.Await(ctx, func() (bool, error) { return p.PeerOf(org) == "", nil }); err != nil {
+			t.Fatalf("%s lets %s in", p.ID, org)
+		}
 	}
 }
 

@@ -54,18 +54,7 @@ func evidenceOf(t *testing.T, p *trial.Participant) (accused []string, sizes []u
 func TestALeaderThatTellsTwoHistoriesIsNamed(t *testing.T) {
 	ctx, c := found(t, 4)
 	list(t, c, sha(1))
-	var leader *trial.Participant
-	var others []*trial.Participant
-	for _, m := range c.Members {
-		if m.Leads() && leader == nil {
-			leader = m
-		} else {
-			others = append(others, m)
-		}
-	}
-	if leader == nil {
-		t.Fatal("nobody leads")
-	}
+	leader, others := leaderOf(t, ctx, c)
 	size := others[0].LogSize()
 	for _, m := range others {
 		if err := trial.Await(ctx, func() (bool, error) { return m.Final().Size >= size, nil }); err != nil {

@@ -50,6 +50,7 @@ func TestAMemberThatDoesNotStartIsRepaired(t *testing.T) {
 		}
 	}
 	delta := c.Members[3]
+	keeping(t, ctx, c.Members...)
 	size := c.Members[0].LogSize()
 	for _, p := range c.Members {
 		if err := trial.Await(ctx, func() (bool, error) { return p.Final().Size >= size, nil }); err != nil {

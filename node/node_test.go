@@ -51,6 +51,26 @@ func foundWith(t testing.TB, o trial.Options) (context.Context, *trial.Consortiu
 	return ctx, c
 }
 
+// leaderOf waits for a leader, and returns the other members too.
+func leaderOf(t *testing.T, ctx context.Context, c *trial.Consortium) (leader *trial.Participant, others []*trial.Participant) {
+	t.Helper()
+	err := trial.Await(ctx, func() (bool, error) {
+		leader, others = nil, nil
+		for _, m := range c.Members {
+			if m.Leads() && leader == nil {
+				leader = m
+			} else {
+				others = append(others, m)
+			}
+		}
+		return leader != nil, nil
+	})
+	if err != nil {
+		t.Fatal("nobody leads")
+	}
+	return leader, others
+}
+
 func sha(b byte) spec.Signal {
 	return spec.Signal{Type: "sha256", Value: bytes.Repeat([]byte{b}, 32)}
 }

@@ -23,7 +23,7 @@ import (
 // is expelled; the log goes on. A reader, a receipt's holder and an auditor who know
 // nothing but the genesis document follow all of it.
 func TestPanelsFollowDecidedCases(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 110*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	log := slog.New(slog.DiscardHandler)
 	if os.Getenv("TRIAL_LOG") != "" {

@@ -262,7 +262,11 @@ var untouched = map[string]bool{"while the database is made": true, "made a data
 // of the data were moved or changed: it refuses, as one does that lost a part.
 func refusesToStart(t *testing.T, c crash) {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "node")
+	dir, err := os.MkdirTemp("", "node") // the path of a socket must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
 	copyDir(t, dir, c.dir)
 	n, err := node.Start(t.Context(), node.Config{Dir: dir, Profile: "lan", Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Logger: slog.New(slog.DiscardHandler)})
 	if spec.CodeOf(err) != spec.CodeCorrupt {

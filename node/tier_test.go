@@ -92,6 +92,7 @@ func awaitSame(t *testing.T, ctx context.Context, c *trial.Consortium, p *trial.
 func TestAReaderOfTheDigestTierFindsWithoutValues(t *testing.T) {
 	ctx, c := foundWith(t, trial.Options{Members: 3, Snapshots: 16})
 	listPictures(t, c, 0, 10)
+	keeping(t, ctx, c.Members...)
 	reader, err := c.AddDigestReader(ctx, "tango")
 	if err != nil {
 		t.Fatal(err)
@@ -168,6 +169,7 @@ func TestAReaderOfTheDigestTierFindsWithoutValues(t *testing.T) {
 func TestWhoIsOfTheDigestTierIsSentNoValue(t *testing.T) {
 	ctx, c := foundWith(t, trial.Options{Members: 3, Snapshots: 16})
 	listPictures(t, c, 0, 10)
+	keeping(t, ctx, c.Members...)
 	reader, err := c.AddDigestReader(ctx, "tango")
 	if err != nil {
 		t.Fatal(err)

@@ -12,10 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"os"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"github.com/tocsin-db/tocsin/node"
@@ -32,6 +29,7 @@ type Options struct {
 	Name      string        // of the consortium; "": trial
 	HTTP      bool          // open a lookup door for each node on a free port
 	RTT       time.Duration // round trip between any two nodes, simulated; 0: that of loopback
+	Profile   string        // as in node.Config; "": lan, wan above 20 ms of RTT
 	Sightings int           // days, as in node.Config
 	Receipts  time.Duration // as in node.Config
 	Snapshots uint64        // as SnapshotEvery in node.Config
@@ -125,7 +123,9 @@ func Found(ctx context.Context, o Options) (*Consortium, error) {
 func (c *Consortium) create(id string, d identity.Details, listen bool) (*Participant, error) {
 	p := &Participant{ID: id, Dir: filepath.Join(c.opts.Dir, id)}
 	p.config = node.Config{Dir: p.Dir, Profile: "lan", Receipts: c.opts.Receipts, SightingsDays: c.opts.Sightings, SnapshotEvery: c.opts.Snapshots, Now: c.opts.Now, Logger: c.opts.Logger.With("node", id)}
-	if c.opts.RTT > 20*time.Millisecond {
+	if c.opts.Profile != "" {
+		p.config.Profile = c.opts.Profile
+	} else if c.opts.RTT > 20*time.Millisecond {
 		p.config.Profile = "wan"
 	}
 	p.config.Fatal = func(err error) {
@@ -141,7 +141,7 @@ func (c *Consortium) create(id string, d identity.Details, listen bool) (*Partic
 		p.config.Listen = []string{loopback(port)}
 		d.Addresses = p.config.Listen
 		if c.opts.RTT > 0 {
-			delay, err := newDelayer(fmt.Sprintf("127.0.0.1:%d", port), c.opts.RTT)
+			delay, err := newDelayer(address(port), c.opts.RTT)
 			if err != nil {
 				return nil, err
 			}
@@ -154,7 +154,7 @@ func (c *Consortium) create(id string, d identity.Details, listen bool) (*Partic
 		if err != nil {
 			return nil, err
 		}
-		p.HTTP = fmt.Sprintf("127.0.0.1:%d", port)
+		p.HTTP = address(port)
 		p.config.HTTP = p.HTTP
 	}
 	_, err := identity.Create(p.Dir, d, rand.Reader)
@@ -162,29 +162,6 @@ func (c *Consortium) create(id string, d identity.Details, listen bool) (*Partic
 }
 
 func loopback(port int) string { return fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port) }
-
-// FreeAddress returns a loopback address with a port that nothing uses.
-func FreeAddress() (string, error) {
-	port, err := freePort()
-	return fmt.Sprintf("127.0.0.1:%d", port), err
-}
-
-// ports counts those that this process took.
-var ports atomic.Uint32
-
-// freePort returns one that nothing uses and that it never returned before, from below
-// those that systems give to connections: those are taken again before a node could
-// listen. Processes that run side by side begin at different places.
-func freePort() (int, error) {
-	const first, count = 10_000, 20_000
-	for range count {
-		port := first + (os.Getpid()*100+int(ports.Add(1)))%count
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			return port, l.Close()
-		}
-	}
-	return 0, errors.New("no free port was found")
-}
 
 // Start starts, or starts again, a participant's node.
 func (c *Consortium) Start(ctx context.Context, p *Participant) (err error) {

@@ -28,7 +28,7 @@ func startBatch(t *testing.T, r *rig, d door) (io.WriteCloser, *bufio.Scanner) {
 	t.Helper()
 	c, base := r.client(t, d)
 	in, w := io.Pipe()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, "POST", base+"/v1/match:batch", in)
 	if err != nil {

@@ -33,7 +33,7 @@ func (r *rig) rowsOf(n int) (rows, want []byte) {
 func postRows(t *testing.T, r *rig, d door, body io.Reader, length int64) *http.Response {
 	t.Helper()
 	c, base := r.client(t, d)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, "POST", base+"/v1/match:rows", struct{ io.Reader }{body})
 	if err != nil {

@@ -33,7 +33,7 @@ func sha(b byte) spec.Signal { return spec.Signal{Type: "sha256", Value: bytes.R
 // returns the dump that an auditor fetched over HTTP.
 func history(t *testing.T) ([]byte, *spec.Genesis) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
 	c, err := trial.Found(ctx, trial.Options{Dir: t.TempDir(), Members: 3, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {

@@ -59,7 +59,7 @@ func mixedLines(f *Filled, n int) []string {
 }
 
 func TestABatchAnswersAsSingleCallsDo(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	f, err := Fill(ctx, FilledOptions{Dir: t.TempDir() + "/n", Entries: 4000, Seed: 3}, io.Discard)
 	if err != nil {

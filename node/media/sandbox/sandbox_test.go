@@ -50,6 +50,7 @@ func handle(req []byte, file *os.File) []byte {
 		}
 		return fmt.Append(nil, len(hold))
 	case "spin":
+		file.Read(make([]byte, 1)) // whoever asked sees by it that this began
 		for n := 0; ; n++ {
 			if n < 0 {
 				return nil
@@ -171,9 +172,26 @@ func TestADeadChildCostsOneAnswer(t *testing.T) {
 func TestTheEndOfTheContextKillsTheChild(t *testing.T) {
 	p := newPool(t, sandbox.Config{Children: 1})
 	first := do(t, p, "pid")
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if _, err := p.Do(ctx, []byte("spin"), tempFile(t, "")); !errors.Is(err, context.DeadlineExceeded) {
+	file := tempFile(t, "x")
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := p.Do(ctx, []byte("spin"), file)
+		ended <- err
+	}()
+	for range time.Tick(time.Millisecond) { // until the child has it: both share its offset
+		if at, err := file.Seek(0, io.SeekCurrent); err != nil || len(ended) > 0 {
+			t.Fatalf("%v, or the child does not spin", err)
+		} else if at > 0 {
+			break
+		}
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	if do(t, p, "pid") == first {

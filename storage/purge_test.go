@@ -98,7 +98,7 @@ func TestPurgedValuesAreInNoFile(t *testing.T) {
 	if len(holding(t, dir, secrets[0])) == 0 {
 		t.Fatal("the value is in no file before the purge: the test shows nothing")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := s.Purge(ctx); err != nil {
 		t.Fatal(err)

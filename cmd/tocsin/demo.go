@@ -93,7 +93,7 @@ func stopDemo(s *story) error {
 	if s.c == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return s.c.Stop(ctx)
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // stepTimeout bounds each step of the story.
-const stepTimeout = 30 * time.Second
+const stepTimeout = 2 * time.Minute
 
 // A demoStep is one thing that the demonstration did and whether it held.
 type demoStep struct {

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds everything that a script waits for.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // TestScripts runs the program as users do. Beside the usual commands, scripts
 // have these:
@@ -53,7 +53,7 @@ func TestProofs(t *testing.T) { onConsortium(t, "testdata/proofs") }
 func params(dir string, setup func(*testscript.Env) error) testscript.Params {
 	return testscript.Params{
 		Dir: dir, Setup: setup, RequireExplicitExec: true, RequireUniqueNames: true,
-		Deadline: time.Now().Add(4 * patience), // of what waits for a node that has died
+		Deadline: time.Now().Add(4 * patience), // of what waits for a node that has died, and before that of the whole run
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  cmdExits,
 			"await":  func(ts *testscript.TestScript, neg bool, args []string) { awaitCode(ts, 0, args) },

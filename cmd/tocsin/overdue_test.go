@@ -31,7 +31,6 @@ func overTime(t *testing.T, scripts string, members int) {
 		o.Members, o.Receipts = members, 20*time.Millisecond
 		o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	})
-	par.Deadline = time.Now().Add(20 * patience)
 	member := func(ts *testscript.TestScript, args []string) *trial.Participant {
 		for _, m := range c.Members {
 			if len(args) == 1 && m.ID == args[0] {

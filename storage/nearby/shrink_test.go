@@ -14,7 +14,7 @@ import (
 // await waits until done holds.
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); runtime.Gosched() {
+	for deadline := time.Now().Add(5 * time.Minute); !done(); runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatal("waited in vain for", what)
 		}

@@ -59,7 +59,14 @@ func torsion(t *testing.T) (all []*edwards25519.Point) {
 // last is the key that was compared last, with its table: making one takes long.
 var last = New(nil)
 
-// agree compares a key with and without its table with crypto/ed25519.
+// beside is a signature that holds.
+var beside = func() Signature {
+	key, message := ed25519.NewKeyFromSeed(numbered("beside", 32)), []byte("beside")
+	return Signature{Known(key), message, ed25519.Sign(key, message)}
+}()
+
+// agree compares a key without its table, with it, and beside others with
+// crypto/ed25519.
 func agree(t *testing.T, public, message, sig []byte) bool {
 	t.Helper()
 	want := len(public) == ed25519.PublicKeySize && ed25519.Verify(public, message, sig)
@@ -72,6 +79,9 @@ func agree(t *testing.T, public, message, sig []byte) bool {
 	}
 	if last.Verify(message, sig) != want {
 		t.Fatalf("with its table the key says %v: key %x, signature %x", !want, public, sig)
+	}
+	if All([]Signature{beside, {last, message, sig}, beside}) != want {
+		t.Fatalf("beside others the key says %v: key %x, signature %x", !want, public, sig)
 	}
 	return want
 }
@@ -187,6 +197,44 @@ func TestTableIsMade(t *testing.T) {
 	}
 }
 
+// Signatures that are verified together hold when each does: one that does not is found
+// wherever it stands, whether its key has a table or not.
+func TestOneOfAllDoesNotHold(t *testing.T) {
+	var all []Signature
+	for i := range 9 {
+		private, message := ed25519.NewKeyFromSeed(numbered(fmt.Sprint("seed ", i), 32)), numbered("message", 40*i)
+		key := New(private.Public().(ed25519.PublicKey))
+		switch i % 3 {
+		case 1:
+			key.tabulate()
+		case 2:
+			key = Known(private)
+		}
+		all = append(all, Signature{key, message, ed25519.Sign(private, message)})
+	}
+	if !All(nil) || !All(all) {
+		t.Fatal("honest signatures are refused")
+	}
+	for i := range all {
+		for _, at := range []int{0, 31, 32, 63} {
+			all[i].Sig[at] ^= 1
+			if All(all) {
+				t.Fatalf("byte %d of signature %d does not matter", at, i)
+			}
+			all[i].Sig[at] ^= 1
+		}
+		honest := all[i].Message
+		all[i].Message = append([]byte{1}, honest...)
+		if All(all) {
+			t.Fatalf("message %d does not matter", i)
+		}
+		all[i].Message = honest
+	}
+	if !All(all) {
+		t.Fatal("honest signatures are refused")
+	}
+}
+
 func FuzzVerify(f *testing.F) {
 	f.Add(numbered("seed", 32), []byte("message"), make([]byte, 64), true)
 	f.Add(numbered("seed", 32), []byte{}, numbered("sig", 64), false)
@@ -235,6 +283,8 @@ func BenchmarkVerify(b *testing.B) {
 	run("table", func() bool { return tabled.Verify(message, sig) })
 	known := Known(key)
 	run("known", func() bool { return known.Verify(message, sig) })
+	note := []Signature{{known, message, sig}, {tabled, message, sig}, {tabled, message, sig}}
+	run("known-and-two-tables", func() bool { return All(note) })
 	b.Run("make-table", func(b *testing.B) {
 		for b.Loop() {
 			New(public).tabulate()

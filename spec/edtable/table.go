@@ -16,31 +16,43 @@ const (
 )
 
 // A table holds the multiples 1 to half of [2^(width·i)]P, for each digit i.
-type table [windows][half]edwards25519.Point
+type table [windows * half]addend
 
 var base = sync.OnceValue(func() *table { return newTable(edwards25519.NewGeneratorPoint()) })
 
 func newTable(p *edwards25519.Point) *table {
-	t := new(table)
+	var units [windows]point // [2^(width·i)]P
 	unit := new(edwards25519.Point).Set(p)
-	for i := range t {
-		t[i][0].Set(unit)
-		for j := 1; j < half; j++ {
-			t[i][j].Add(&t[i][j-1], unit)
+	for i := range units {
+		units[i].set(unit)
+		for range width {
+			unit.Add(unit, unit)
 		}
-		unit.Add(&t[i][half-1], &t[i][half-1])
 	}
+	var first [windows]addend
+	addends(first[:], units[:])
+	all := make([]point, windows*half)
+	for i := range all {
+		if i%half == 0 {
+			all[i] = units[i/half]
+			continue
+		}
+		all[i] = all[i-1]
+		all[i].add(&first[i/half])
+	}
+	t := new(table)
+	addends(t[:], all)
 	return t
 }
 
 // add adds [s]P to sum. Its time depends on s.
-func (t *table) add(sum *edwards25519.Point, s *edwards25519.Scalar) {
+func (t *table) add(sum *point, s *edwards25519.Scalar) {
 	for i, d := range digits(s.Bytes()) {
 		switch {
 		case d > 0:
-			sum.Add(sum, &t[i][d-1])
+			sum.add(&t[i*half+d-1])
 		case d < 0:
-			sum.Subtract(sum, &t[i][-d-1])
+			sum.subtract(&t[i*half-d-1])
 		}
 	}
 }

@@ -82,8 +82,9 @@ func (p *Panel) open(note []byte, exact bool) (*Signed, error) {
 	if len(note) > MaxNote {
 		return nil, spec.Errorf(spec.CodeTooLarge, "a signed note has at most %d bytes", MaxNote)
 	}
-	n, err := sumnote.Open(note, p.known)
-	if err != nil {
+	sigs := gathering{Verifiers: p.known}
+	n, err := sumnote.Open(note, &sigs)
+	if err != nil || !sigs.hold() {
 		return nil, bad
 	}
 	c, err := ParseCheckpoint([]byte(n.Text))

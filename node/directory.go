@@ -34,6 +34,7 @@ type directory struct {
 	keyed   map[p2p.PeerID]bool // those of the digest tier
 	invited map[p2p.PeerID]invited
 	pinned  map[p2p.PeerID]bool // followed by configuration
+	former  map[p2p.PeerID]bool // enrolled once, or with another key
 }
 
 // invited is what a member grants to the holder of an invitation.
@@ -62,6 +63,9 @@ func (d *directory) Role(id p2p.PeerID) (string, bool) {
 	}
 	if d.pinned[id] {
 		return roleUpstream, true
+	}
+	if d.former[id] {
+		return p2p.RoleFormer, true
 	}
 	return "", false
 }
@@ -106,31 +110,29 @@ func (d *directory) members() []p2p.PeerID {
 	return ids
 }
 
+// A recordReader has records of the rules.
+type recordReader interface {
+	Records(prefix []byte, fn func(key, value []byte) bool) error
+}
+
 // load replaces the enrolled organisations by those of the state and reports
 // whether anything changed.
-func (d *directory) load(st interface {
-	Records(prefix []byte, fn func(key, value []byte) bool) error
-}) (bool, error) {
+func (d *directory) load(st recordReader) (bool, error) {
 	orgs, byID, keyed := map[p2p.PeerID]spec.Organisation{}, map[string]p2p.PeerID{}, map[p2p.PeerID]bool{}
-	var bad error
-	err := st.Records(spec.OrgPrefix, func(_, value []byte) bool {
-		var r spec.OrgRecord
-		if bad = spec.Decode(value, &r); bad != nil {
-			return false
-		}
-		id, err := p2p.IDFromPublicKey(ed25519.PublicKey(r.Organisation.Libp2pKey[:]))
-		if err != nil {
-			bad = err
-			return false
-		}
+	err := eachOrganisation(st, spec.OrgPrefix, new(spec.OrgRecord), func(id p2p.PeerID, r *spec.OrgRecord) {
 		orgs[id], byID[r.Organisation.ID] = r.Organisation, id
 		if r.Tier != spec.TierFull {
 			keyed[id] = true
 		}
-		return true
-	})
-	if err != nil || bad != nil {
-		return false, firstOf(err, bad)
+	}, func(r *spec.OrgRecord) *spec.OrgRecord { return r })
+	if err != nil {
+		return false, err
+	}
+	former := map[p2p.PeerID]bool{}
+	err = eachOrganisation(st, spec.FormerPrefix, new(spec.FormerRecord), func(id p2p.PeerID, _ *spec.OrgRecord) { former[id] = true },
+		func(r *spec.FormerRecord) *spec.OrgRecord { return &r.Enrolled })
+	if err != nil {
+		return false, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -138,8 +140,48 @@ func (d *directory) load(st interface {
 	for id, o := range orgs {
 		changed = changed || d.orgs[id] != o || d.keyed[id] != keyed[id]
 	}
+	d.former = d.left(orgs, former)
 	d.orgs, d.byID, d.keyed = orgs, byID, keyed
 	return changed, nil
+}
+
+// left adds to those who are enrolled no more the transport keys that others had since
+// this node started. A member's is not among them: its node looks for itself whether it
+// is let in by another key, and must not be held up meanwhile.
+func (d *directory) left(orgs map[p2p.PeerID]spec.Organisation, former map[p2p.PeerID]bool) map[p2p.PeerID]bool {
+	for id := range d.former {
+		former[id] = true
+	}
+	for id, o := range d.orgs {
+		if o.Role != spec.RoleMember {
+			former[id] = true
+		}
+	}
+	for id := range orgs {
+		delete(former, id)
+	}
+	return former
+}
+
+// eachOrganisation calls fn with the organisation of each record below prefix, and with
+// its peer.
+func eachOrganisation[R any](st recordReader, prefix []byte, r *R, fn func(p2p.PeerID, *spec.OrgRecord), of func(*R) *spec.OrgRecord) error {
+	var bad error
+	err := st.Records(prefix, func(_, value []byte) bool {
+		*r = *new(R)
+		if bad = spec.Decode(value, r); bad != nil {
+			return false
+		}
+		who := of(r)
+		id, err := p2p.IDFromPublicKey(ed25519.PublicKey(who.Organisation.Libp2pKey[:]))
+		if err != nil {
+			bad = err
+			return false
+		}
+		fn(id, who)
+		return true
+	})
+	return firstOf(err, bad)
 }
 
 // found has the organisations of the founding document enrolled.

@@ -192,7 +192,11 @@ func (n *Node) syncStatus() *api.Sync {
 	if st == nil {
 		return nil
 	}
-	out := &api.Sync{State: string(st.State), Known: st.Known, Behind: st.Behind(), Done: st.Done, Of: st.Of, LastError: st.LastError}
+	out := &api.Sync{State: string(st.State), Known: st.Known, Behind: st.Behind(), Done: st.Done, Of: st.Of, LastError: st.LastError, FailedAt: st.FailedAt}
+	for _, r := range st.Refusals {
+		org, _ := n.directory.organisation(r.Peer)
+		out.Refusals = append(out.Refusals, api.Refusal{Organisation: org.ID, Peer: string(r.Peer), Code: r.Code, Message: r.Message, Since: r.Since})
+	}
 	out.Followers, _ = n.followers.Subscribers()
 	for _, u := range st.Upstreams {
 		org, _ := n.directory.organisation(u.Peer)

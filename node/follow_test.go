@@ -115,6 +115,50 @@ func TestAnExpelledReaderIsCutOff(t *testing.T) {
 	if len(matches(t, reader, sha(1))) != 1 {
 		t.Fatal("it does not answer from what it had")
 	}
+	awaitRefused(t, ctx, reader, 3)
+	if err := reader.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(ctx, reader); err != nil {
+		t.Fatal(err)
+	}
+	awaitRefused(t, ctx, reader, 3)
+}
+
+// awaitRefused waits until a node tells in every place that this many upstreams have it
+// enrolled no more.
+func awaitRefused(t *testing.T, ctx context.Context, p *trial.Participant, upstreams int) {
+	t.Helper()
+	err := trial.Await(ctx, func() (bool, error) {
+		st, err := p.Status(ctx)
+		if err != nil || len(st.Sync.Refusals) < upstreams {
+			return false, err
+		}
+		for _, r := range st.Sync.Refusals {
+			if r.Code != spec.CodeDenied || r.Organisation == "" || r.Since.IsZero() || !strings.Contains(r.Message, "not enrolled any more") {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	if err != nil {
+		t.Fatalf("who is enrolled no more is not told so: %v", err)
+	}
+	if st, err := p.Status(ctx); err != nil || st.Sync.LastError == "" || st.Sync.FailedAt.IsZero() {
+		t.Errorf("no last error: %+v, %v", st.Sync, err)
+	}
+	said := ""
+	for _, check := range p.Ready(ctx) {
+		said += check.Reason
+	}
+	if strings.Count(said, "DENIED") != upstreams {
+		t.Errorf("readiness says %q", said)
+	}
+	w := httptest.NewRecorder()
+	p.MetricsHandler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if n := strings.Count(w.Body.String(), "\ntocsin_sync_refused_timestamp_seconds{code=\"DENIED\""); n != upstreams {
+		t.Errorf("metrics name %d refusals", n)
+	}
 }
 
 // forgotten waits until nodes let an organisation in no more.

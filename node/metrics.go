@@ -61,6 +61,11 @@ func (n *Node) measure(all prometheus.Registerer, consortium string) {
 	gauge(reg, "sync_known_size", "Leaves of the largest final log that was seen.", nil, func() float64 { return float64(st.Known) })
 	gauge(reg, "sync_behind", "Final leaves that are known and not shown yet.", nil, func() float64 { return float64(st.Behind()) })
 	gauge(reg, "sync_upstreams", "Nodes that this one follows.", nil, func() float64 { return float64(len(st.Upstreams)) })
+	for _, r := range st.Refusals {
+		org, _ := n.directory.organisation(r.Peer)
+		labels := prometheus.Labels{"organisation": org.ID, "peer": string(r.Peer), "code": string(r.Code)}
+		gauge(reg, "sync_refused_timestamp_seconds", "Since when this upstream refuses that this node follows it, with which code.", labels, func() float64 { return float64(r.Since.UnixMilli()) / 1000 })
+	}
 }
 
 func truth(b bool) float64 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/p2p/federation"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -23,7 +24,7 @@ func (n *Node) Ready(context.Context) []api.Check {
 	checks := n.answering()
 	if st := n.Sync(); st != nil {
 		sync := &checks[0]
-		state := fmt.Sprintf("%s, %d behind", st.State, st.Behind())
+		state := fmt.Sprintf("%s, %d behind", st.State, st.Behind()) + n.refused(st)
 		if sync.OK {
 			sync.Reason = state
 		} else {
@@ -43,6 +44,19 @@ func (n *Node) Ready(context.Context) []api.Check {
 		checks = append(checks, c)
 	}
 	return checks
+}
+
+// refused names the upstreams that let this node follow no more: why nothing comes from
+// them, of which the log that it has cannot tell.
+func (n *Node) refused(st *federation.Status) (out string) {
+	for _, r := range st.Refusals {
+		who := string(r.Peer)
+		if org, known := n.directory.organisation(r.Peer); known {
+			who = org.ID
+		}
+		out += fmt.Sprintf("; %s refuses since %s: %s: %s", who, r.Since.UTC().Format(time.RFC3339), r.Code, r.Message)
+	}
+	return out
 }
 
 // answering are the checks without which no lookup is answered. They are made for each,

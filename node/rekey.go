@@ -12,6 +12,7 @@ import (
 	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/node/identity"
 	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/p2p/federation"
 	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/spec/tlog"
 )
@@ -38,7 +39,7 @@ func (n *Node) rekey(ctx context.Context) {
 			return
 		case <-n.after(rekeyAfter):
 		}
-		if slices.ContainsFunc(n.directory.members(), n.host.Connected) {
+		if slices.ContainsFunc(n.directory.members(), n.inTouch) {
 			continue
 		}
 		for _, key := range n.id.Held(spec.UseLibp2p)[1:] {
@@ -55,6 +56,15 @@ func (n *Node) rekey(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// inTouch reports whether a member is connected, and not only to say that it has this
+// node enrolled no more.
+func (n *Node) inTouch(id p2p.PeerID) bool {
+	st := n.Sync()
+	return n.host.Connected(id) && (st == nil || !slices.ContainsFunc(st.Refusals, func(r federation.Refusal) bool {
+		return r.Peer == id && r.Code == spec.CodeDenied
+	}))
 }
 
 // letIn reports whether a member answers whoever holds this transport key.

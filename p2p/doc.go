@@ -6,5 +6,6 @@
 // bytes mean. The normative text is spec/wire.md; the reasons are in DESIGN.md.
 //
 // Deny by default: a peer that the Directory does not know gets no connection,
-// and a role that a protocol's Policy does not name gets DENIED.
+// and a role that a protocol's Policy does not name gets DENIED, as does all that a peer
+// asks that was enrolled once.
 package p2p

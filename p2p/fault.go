@@ -47,6 +47,11 @@ func denied() *Fault {
 	return &Fault{Err: spec.Errorf(spec.CodeDenied, "not allowed")}
 }
 
+// departed refuses a peer that was enrolled once.
+func departed() *Fault {
+	return &Fault{Err: spec.Errorf(spec.CodeDenied, "this key is not enrolled any more")}
+}
+
 // maxStatus bounds the status frame; maxMessage the message in it.
 const (
 	maxStatus  = 2 << 10

@@ -5,6 +5,7 @@ package p2p
 import (
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/control"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -37,9 +38,32 @@ func newGate(cfg *Config) *gate {
 	}
 }
 
+// enrolled says whether a peer has a part in the consortium.
 func (g *gate) enrolled(p peer.ID) bool {
-	_, ok := g.dir.Role(idOf(p))
-	return ok
+	role, ok := g.dir.Role(idOf(p))
+	return ok && role != RoleFormer
+}
+
+// admits says whether a peer may be connected. One that was enrolled may come to be told
+// that it is no more; it is not dialled.
+func (g *gate) admits(dir network.Direction, p peer.ID) bool {
+	return g.enrolled(p) || dir == network.DirInbound && g.former(p)
+}
+
+func (g *gate) former(p peer.ID) bool {
+	role, _ := g.dir.Role(idOf(p))
+	return role == RoleFormer
+}
+
+// farewell is for how long a peer that was enrolled stays connected: enough to open a
+// stream, and to hear that it is refused.
+const farewell = 2 * time.Second
+
+// dismiss ends the connection of a peer that was enrolled, in time.
+func (g *gate) dismiss(c network.Conn) {
+	if g.former(c.RemotePeer()) {
+		time.AfterFunc(farewell, func() { _ = c.Close() })
+	}
 }
 
 func (g *gate) hasRoom(p peer.ID) bool {
@@ -72,7 +96,7 @@ func (g *gate) InterceptAccept(network.ConnMultiaddrs) bool { return true }
 
 // InterceptSecured decides, once the peer has proved its id.
 func (g *gate) InterceptSecured(dir network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
-	if !g.enrolled(p) {
+	if !g.admits(dir, p) {
 		g.logger.Info("connection refused: peer is not enrolled", "peer", p.String(), "direction", dir.String())
 		return false
 	}
@@ -85,5 +109,5 @@ func (g *gate) InterceptSecured(dir network.Direction, p peer.ID, _ network.Conn
 
 // InterceptUpgraded asks again: the peer may have been expelled meanwhile.
 func (g *gate) InterceptUpgraded(c network.Conn) (bool, control.DisconnectReason) {
-	return g.enrolled(c.RemotePeer()), 0
+	return g.admits(c.Stat().Direction, c.RemotePeer()), 0
 }

@@ -60,6 +60,7 @@ func NewHost(cfg Config) (*Host, error) {
 	g.setCounter(func() int { return len(lh.Network().Conns()) })
 	h.keeper.host = h
 	lh.Network().Notify(&network.NotifyBundle{
+		ConnectedF:    func(_ network.Network, c network.Conn) { g.dismiss(c) },
 		DisconnectedF: func(_ network.Network, c network.Conn) { h.keeper.wake(c.RemotePeer()) },
 	})
 	return h, nil

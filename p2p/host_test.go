@@ -76,6 +76,33 @@ func TestStrangersGetNoConnection(t *testing.T) {
 	})
 }
 
+// A node that lost its enrolment, while it was connected or while it was away, is told so,
+// even where a protocol is for every role: its operator has no other way to know. It does not stay connected.
+func TestFormerPeersAreToldSo(t *testing.T) {
+	overBoth(t, func(t *testing.T, listen []string) {
+		server, caller, dir := pair(t, listen)
+		server.Handle(proto, p2p.Policy{Roles: []string{p2p.AnyRole}}, echo)
+		if _, err := caller.Call(withTimeout(t), server.ID(), proto, []byte("x"), 10); err != nil {
+			t.Fatal(err)
+		}
+		dir.set(caller.ID(), p2p.RoleFormer)
+		server.Recheck()
+		eventually(t, "it is cut off", func() bool { return !server.Connected(caller.ID()) })
+		eventually(t, "it is told", func() bool {
+			resp, err := caller.Call(withTimeout(t), server.ID(), proto, []byte("x"), 10)
+			if err == nil {
+				t.Fatalf("it was answered %q", resp)
+			}
+			var f *p2p.Fault
+			return errors.As(err, &f) && f.Err.Code == spec.CodeDenied
+		})
+		eventually(t, "it is let go", func() bool { return !server.Connected(caller.ID()) })
+		if server.Denied() == 0 {
+			t.Error("the refusal was not counted")
+		}
+	})
+}
+
 func TestStrangersAreNotDialled(t *testing.T) {
 	server, caller, dir := pair(t, tcpOnly)
 	server.Handle(proto, readers, echo)

@@ -50,6 +50,9 @@ func (in *inbound) enter(g *guest, dir Directory) (role string, err error) {
 		if !ok || !g.policy.admits(g.peer, role) {
 			in.leave(g)
 			in.denied.Add(1)
+			if role == RoleFormer {
+				return "", departed()
+			}
 			return "", denied()
 		}
 		in.mu.Lock()

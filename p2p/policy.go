@@ -19,6 +19,10 @@ type Directory interface {
 // AnyRole in Policy.Roles stands for every role that the Directory gives.
 const AnyRole = "*"
 
+// RoleFormer is the role of a peer that was enrolled and is no more. No Policy admits it.
+// It may connect, for as long as it takes to hear so: all that it asks is DENIED.
+const RoleFormer = "former"
+
 // Default limits of a Policy, from spec/wire.md.
 const (
 	DefaultStreams = 4                // open at once, per protocol and peer
@@ -37,7 +41,7 @@ type Policy struct {
 
 func (p Policy) admits(id PeerID, role string) bool {
 	named := slices.Contains(p.Roles, role) || slices.Contains(p.Roles, AnyRole)
-	return named && (p.Allow == nil || p.Allow(id))
+	return named && role != RoleFormer && (p.Allow == nil || p.Allow(id))
 }
 
 func (p Policy) withDefaults() Policy {

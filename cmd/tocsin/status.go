@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -108,6 +109,25 @@ func syncLine(s *wire.Sync) string {
 	return line
 }
 
+// refusedRows tell why nothing comes: who refuses that this node follows, and why a
+// stream or a task last ended.
+func refusedRows(s *wire.Sync) (rows [][]string) {
+	if s == nil {
+		return nil
+	}
+	for _, r := range s.Refusals {
+		who := r.Organisation
+		if who == "" {
+			who = r.Peer
+		}
+		rows = append(rows, []string{"refused", fmt.Sprintf("by %s since %s: %s: %s", who, r.Since.Format(time.RFC3339), r.Code, r.Message)})
+	}
+	if s.LastError != "" {
+		rows = append(rows, []string{"last error", fmt.Sprintf("%s, at %s", s.LastError, s.LastErrorAt.Format(time.RFC3339))})
+	}
+	return rows
+}
+
 // servingLine tells in one line what the node gives to those that follow it.
 func servingLine(s *wire.Serving) string {
 	return fmt.Sprintf("%d of %d followers, pushes to %d of %d; bulk at %d KiB/s at most, %d chunks sent; %d requests denied",
@@ -142,6 +162,8 @@ func (p *program) printStatus(s *statusReport) error {
 		{"log", fmt.Sprintf("%d leaves, %d final, time %s, epoch %d", s.Size, s.FinalSize, day(s.LogTime), s.Epoch)},
 		{"cosigned by", cosignedLine(s.Cosigners, s.Witnesses)},
 		{"sync", syncLine(s.Sync)},
+	}
+	rows = append(append(rows, refusedRows(s.Sync)...), [][]string{
 		{"serves", servingLine(&s.Serving)},
 		{"listed", fmt.Sprintf("%d entries, %d signals", s.Entries, s.Signals)},
 		{"open cases", fmt.Sprint(s.OpenCases)},
@@ -149,7 +171,7 @@ func (p *program) printStatus(s *statusReport) error {
 		{"peers", fmt.Sprint(s.Peers)},
 		{"live root", s.LiveRoot}, {"rules root", s.RulesRoot},
 		{"version", s.Version},
-	}
+	}...)
 	if s.Damage != "" {
 		rows = append(rows, []string{"damaged", s.Damage})
 	}

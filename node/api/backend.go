@@ -409,8 +409,18 @@ type Sync struct {
 	Behind    uint64
 	Upstreams []Upstream
 	Followers int
-	Done, Of  uint64 // bytes of a snapshot
+	Done, Of  uint64    // bytes of a snapshot
+	Refusals  []Refusal // of upstreams, none of which delivered since
 	LastError string
+	FailedAt  time.Time // when that was
+}
+
+// A Refusal is an upstream's answer that it lets this node follow no more.
+type Refusal struct {
+	Organisation, Peer string // Organisation is "" where the state does not know the peer
+	Code               spec.Code
+	Message            string
+	Since              time.Time
 }
 
 // Serving is what a node gives to those that follow it, and how much it would give.

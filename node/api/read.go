@@ -155,6 +155,12 @@ func wireSync(s *Sync) *wire.Sync {
 	for i, u := range s.Upstreams {
 		out.Upstreams[i] = wire.Upstream{Organisation: u.Organisation, Pushes: u.Pushes, Size: int64(u.Size)}
 	}
+	for _, r := range s.Refusals {
+		out.Refusals = append(out.Refusals, wire.Refusal{Organisation: r.Organisation, Peer: r.Peer, Code: string(r.Code), Message: r.Message, Since: r.Since.UTC()})
+	}
+	if s.LastError != "" {
+		out.LastErrorAt = s.FailedAt.UTC()
+	}
 	return out
 }
 

@@ -72,7 +72,7 @@ func (r *Reader) unlink(l *link, err error) {
 	}
 	r.cfg.Logger.Info("upstream lost", "peer", string(l.up.id), "offence", errors.Is(err, errOffence), "error", err)
 	l.up.failed(r.cfg.Now(), err)
-	r.lastErr = err.Error()
+	r.failed(err)
 	if len(r.links) == 0 {
 		r.on(lost)
 	}

@@ -96,7 +96,7 @@ func (r *Reader) unfit(l *link, f *p2p.Fault) {
 	defer r.mu.Unlock()
 	l.unfit = r.cfg.Now().Add(max(refusalPause.min, f.Retry))
 	l.gone = f.Err.Code == spec.CodeGone
-	r.lastErr = f.Error()
+	r.failed(f)
 }
 
 // headed counts the upstreams that said what is final. Caller holds mu.

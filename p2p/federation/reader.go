@@ -71,27 +71,28 @@ type Reader struct {
 
 	opening sync.Mutex // held while a note is verified; before mu
 
-	mu      sync.Mutex
-	m       machine
-	since   time.Time // of the state
-	ups     []*upstream
-	links   map[p2p.PeerID]*link
-	target  *Final    // largest that was seen
-	ahead   time.Time // since when it is, zero: it is not
-	visible *Final    // newest whose log is shown
-	doubts  []*Final
-	opened  *Final    // newest whose note was verified
-	heeded  uint64    // number of the newest panel that was known at the last step
-	busy    bool      // a task runs
-	barren  int       // how often in a row no snapshot was to be had
-	retry   time.Time // until when none is asked for
-	seized  bool      // by a bootstrap, which alone changes the replica meanwhile
-	stop    context.CancelFunc
-	failure error // our own fault
-	lastErr string
-	done    uint64 // bytes of a snapshot
-	of      uint64
-	running sync.WaitGroup
+	mu       sync.Mutex
+	m        machine
+	since    time.Time // of the state
+	ups      []*upstream
+	links    map[p2p.PeerID]*link
+	target   *Final    // largest that was seen
+	ahead    time.Time // since when it is, zero: it is not
+	visible  *Final    // newest whose log is shown
+	doubts   []*Final
+	opened   *Final    // newest whose note was verified
+	heeded   uint64    // number of the newest panel that was known at the last step
+	busy     bool      // a task runs
+	barren   int       // how often in a row no snapshot was to be had
+	retry    time.Time // until when none is asked for
+	seized   bool      // by a bootstrap, which alone changes the replica meanwhile
+	stop     context.CancelFunc
+	failure  error // our own fault
+	lastErr  string
+	failedAt time.Time // when lastErr came
+	done     uint64    // bytes of a snapshot
+	of       uint64
+	running  sync.WaitGroup
 }
 
 // NewReader makes a reader; Run starts it.
@@ -187,6 +188,9 @@ func (r *Reader) poke() {
 	default:
 	}
 }
+
+// failed keeps why a stream or a task ended. Caller holds mu.
+func (r *Reader) failed(err error) { r.lastErr, r.failedAt = err.Error(), r.cfg.Now() }
 
 // fail ends the reader.
 func (r *Reader) fail(err error) {
@@ -336,7 +340,7 @@ func (r *Reader) task(ctx context.Context, fn func(context.Context) (event, erro
 		defer r.mu.Unlock()
 		r.busy = false
 		if err != nil {
-			r.lastErr = err.Error()
+			r.failed(err)
 		}
 		if e != "" && r.m.now() == state {
 			r.on(e)

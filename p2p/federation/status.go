@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/spec"
 )
 
 // A Status is a reader's account of itself.
@@ -17,7 +18,9 @@ type Status struct {
 	Shown     uint64           // largest size that was ever shown: above Size something was lost
 	Fork      *Fork            // why it halted, or nil
 	Upstreams []UpstreamStatus // that are linked, in the order of preference
+	Refusals  []Refusal        // of upstreams that let us follow them no more, in the order of preference
 	LastError string           // why the last stream or task ended, or ""
+	FailedAt  time.Time        // when that was
 	Done, Of  uint64           // bytes of the snapshot being fetched
 }
 
@@ -27,6 +30,14 @@ type UpstreamStatus struct {
 	Eager    bool
 	Size     uint64 // that it announced
 	Offences int
+}
+
+// A Refusal tells of an upstream that answered with a Fault, and has not delivered since.
+type Refusal struct {
+	Peer    p2p.PeerID
+	Code    spec.Code
+	Message string    // in the upstream's words, printable
+	Since   time.Time // when it first refused with this code
 }
 
 // Behind is how many final leaves are known and not shown.
@@ -42,7 +53,7 @@ func (r *Reader) Status() Status {
 	m := r.marks.Mark()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	st := Status{State: r.m.now(), Size: r.size.Load(), Shown: m.Shown, Fork: m.Fork, LastError: r.lastErr, Done: r.done, Of: r.of}
+	st := Status{State: r.m.now(), Size: r.size.Load(), Shown: m.Shown, Fork: m.Fork, LastError: r.lastErr, FailedAt: r.failedAt, Done: r.done, Of: r.of}
 	if r.target != nil {
 		st.Known = r.target.Size
 	}
@@ -50,6 +61,9 @@ func (r *Reader) Status() Status {
 		st.Final = r.visible.Time
 	}
 	for _, u := range r.ups {
+		if u.refusal != nil {
+			st.Refusals = append(st.Refusals, *u.refusal)
+		}
 		if l := r.links[u.id]; l != nil && l.headed {
 			st.Upstreams = append(st.Upstreams, UpstreamStatus{Peer: u.id, Eager: l.eager, Size: l.size, Offences: u.offences})
 		}

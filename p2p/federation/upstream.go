@@ -40,10 +40,20 @@ type upstream struct {
 	failures int  // outages and refusals since it last delivered
 	offences int  // ever: an offender that behaves for a while gains nothing by it
 	until    time.Time
+	refusal  *Refusal // nil: none since it last delivered
 }
 
 // delivered forgives outages.
-func (u *upstream) delivered() { u.failures = 0 }
+func (u *upstream) delivered() { u.failures, u.refusal = 0, nil }
+
+// refused notes why, and since when, the upstream refuses streams.
+func (u *upstream) refused(now time.Time, f *p2p.Fault) {
+	r := &Refusal{Peer: u.id, Code: f.Err.Code, Message: f.Err.Message, Since: now}
+	if u.refusal != nil && u.refusal.Code == r.Code {
+		r.Since = u.refusal.Since
+	}
+	u.refusal = r
+}
 
 // failed sets the pause that err deserves.
 func (u *upstream) failed(now time.Time, err error) {
@@ -60,6 +70,7 @@ func (u *upstream) failed(now time.Time, err error) {
 		if f.Err.Code == spec.CodeBusy {
 			p = outagePause
 		}
+		u.refused(now, f)
 		u.failures++
 		u.until = now.Add(max(p.after(u.failures), f.Retry))
 	default:

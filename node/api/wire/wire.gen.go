@@ -1077,6 +1077,22 @@ type ReferralGrounds string
 // ReferralForm defines model for ReferralForm.
 type ReferralForm string
 
+// Refusal An upstream that does not let this node follow it
+type Refusal struct {
+	// Code DENIED by all: the node is enrolled no more, or not under this key
+	Code string `json:"code"`
+
+	// Message In the words of the upstream
+	Message string `json:"message,omitempty,omitzero"`
+
+	// Organisation Absent where the state does not know the peer
+	Organisation string `json:"organisation,omitempty,omitzero"`
+	Peer         string `json:"peer"`
+
+	// Since When it first refused with this code
+	Since time.Time `json:"since"`
+}
+
 // RepairReport defines model for RepairReport.
 type RepairReport struct {
 	Buckets []RepairedBucket `json:"buckets"`
@@ -1278,6 +1294,12 @@ type Sync struct {
 
 	// LastError Why a stream or task last ended
 	LastError string `json:"last_error,omitempty,omitzero"`
+
+	// LastErrorAt When that was
+	LastErrorAt time.Time `json:"last_error_at,omitempty,omitzero"`
+
+	// Refusals Of upstreams none of which delivered since; absent while there are none
+	Refusals []Refusal `json:"refusals,omitempty,omitzero"`
 
 	// SnapshotDone Bytes of a snapshot that are verified
 	SnapshotDone int64 `json:"snapshot_done,omitempty,omitzero"`

@@ -44,7 +44,7 @@ func TestClaimedAddressesAreDropped(t *testing.T) {
 	if err := stock.Connect(t.Context(), dst); err != nil {
 		t.Fatal(err)
 	}
-	tick, deadline := time.NewTicker(5*time.Millisecond), time.After(20*time.Second)
+	tick, deadline := time.NewTicker(5*time.Millisecond), time.After(90*time.Second)
 	defer tick.Stop()
 	for known := 0; known == 0; { // until identify has told us about the peer
 		select {

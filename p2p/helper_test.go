@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/p2p/internal/loopback"
 )
 
 // roles is a Directory that tests change.
@@ -70,6 +71,16 @@ func newHost(t testing.TB, n byte, dir p2p.Directory, listen []string) *p2p.Host
 	return h
 }
 
+// lasting names a port that is still free after a restart.
+func lasting(t testing.TB, listen []string) []string {
+	t.Helper()
+	at, err := loopback.At(listen[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{at}
+}
+
 // pair is a serving host 1 and a calling host 2 that only dials out, which know
 // each other as "member" and "reader".
 func pair(t testing.TB, listen []string) (server, caller *p2p.Host, dir *roles) {
@@ -86,7 +97,7 @@ func pair(t testing.TB, listen []string) (server, caller *p2p.Host, dir *roles) 
 
 func withTimeout(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/p2p/internal/loopback"
 )
 
 // consortium is a Directory: the serving host and the peers of each role.
@@ -42,11 +43,13 @@ func newHost(t testing.TB, n byte, dir p2p.Directory, listen ...string) *p2p.Hos
 	return h
 }
 
+// eventually fails the test unless cond holds within two minutes: QUIC may notice only
+// after 30 s of silence that its peer is gone.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for !cond() {
 		select {
 		case <-tick.C:
@@ -61,6 +64,10 @@ func eventually(t testing.TB, what string, cond func() bool) {
 func TestFollowOverLibp2p(t *testing.T) {
 	for _, listen := range []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"} {
 		t.Run(listen, func(t *testing.T) {
+			listen, err := loopback.At(listen)
+			if err != nil {
+				t.Fatal(err)
+			}
 			ctx, cancel := context.WithCancel(t.Context())
 			dir := consortium{idOf(t, 1): "member", idOf(t, 2): "reader", idOf(t, 3): "member", idOf(t, 4): "referrer"}
 			server := newHost(t, 1, dir, listen)

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/tocsin-db/tocsin/p2p"
+	"github.com/tocsin-db/tocsin/p2p/internal/loopback"
 	"github.com/tocsin-db/tocsin/p2p/raftnet"
 )
 
@@ -53,8 +54,10 @@ func newCluster(t *testing.T, listen string) *cluster {
 		id, err := p2p.IDFromPublicKey(key.Public().(ed25519.PublicKey))
 		must(t, err)
 		c.members[id] = true
+		at, err := loopback.At(listen) // a node that restarts comes back there
+		must(t, err)
 		c.nodes = append(c.nodes, &node{
-			c: c, key: key, id: id, addrs: []string{listen},
+			c: c, key: key, id: id, addrs: []string{at},
 			log: &hangingLog{InmemStore: raft.NewInmemStore()}, snaps: raft.NewInmemSnapshotStore(),
 		})
 		servers.Servers = append(servers.Servers, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
@@ -258,7 +261,7 @@ func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(60 * time.Second)
+	deadline := time.After(3 * time.Minute)
 	for !cond() {
 		select {
 		case <-tick.C:

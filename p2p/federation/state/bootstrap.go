@@ -46,8 +46,10 @@ const defaultEvery = 1 << 16
 
 // A Bootstrapper implements federation.Bootstrapper.
 type Bootstrapper struct {
-	store Store
-	opts  Options
+	store  Store
+	opts   Options
+	asking time.Duration // how long sources are waited for that were asked for manifests
+	steal  time.Duration // stealAfter
 }
 
 var _ federation.Bootstrapper = (*Bootstrapper)(nil)
@@ -60,7 +62,7 @@ func NewBootstrapper(store Store, opts Options) *Bootstrapper {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Bootstrapper{store: store, opts: opts}
+	return &Bootstrapper{store: store, opts: opts, asking: manifestTimeout, steal: stealAfter}
 }
 
 // Wanted implements federation.Bootstrapper: a snapshot pays when the newest size
@@ -86,7 +88,7 @@ func (b *Bootstrapper) Bootstrap(ctx context.Context, job federation.Job) error 
 	}
 	b.opts.Logger.Info("fetching a snapshot", "size", m.Size, "bytes", m.Bytes)
 	f := newFetch(&job, st, m, b.opts.Logger)
-	f.keyed = b.opts.Keyed
+	f.keyed, f.stealAfter = b.opts.Keyed, b.steal
 	if err := f.run(ctx); err != nil {
 		return errors.Join(err, st.Close())
 	}
@@ -106,7 +108,7 @@ const (
 // choose returns the manifest of the newest snapshot that a source has, verified;
 // that of the size which was begun, where a source still has it.
 func (b *Bootstrapper) choose(ctx context.Context, job *federation.Job, staged uint64) (*Manifest, error) {
-	ctx, cancel := context.WithTimeout(ctx, manifestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, b.asking)
 	defer cancel()
 	sources := job.Sources()
 	sources = sources[:min(len(sources), maxAsked)]

@@ -45,6 +45,8 @@ type fetch struct {
 	log     *slog.Logger
 	keyed   bool // chunks of keys
 
+	stealAfter time.Duration
+
 	mu      sync.Mutex
 	changed *sync.Cond
 	waiting []task
@@ -204,7 +206,7 @@ func (f *fetch) take(p p2p.PeerID, wait bool) (task, bool) {
 // steal finds the task that another source has had for longest, if too long.
 func (f *fetch) steal(p p2p.PeerID) (best task, ok bool) {
 	now := time.Now()
-	since := now.Add(-stealAfter)
+	since := now.Add(-f.stealAfter)
 	for t, fl := range f.flying {
 		if fl.since.Before(since) && !slices.Contains(fl.owners, p) {
 			best, since, ok = t, fl.since, true

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -173,6 +174,7 @@ type network struct {
 
 	mu      sync.Mutex
 	offence chan struct{} // closed by the first
+	offend  func()        // closes it
 	blamed  map[p2p.PeerID][]error
 	barred  map[p2p.PeerID]bool
 }
@@ -197,6 +199,7 @@ func (d *directory) set(id p2p.PeerID, role string) {
 
 func newNetwork(t *testing.T, sources int) *network {
 	n := &network{t: t, roles: directory{m: map[p2p.PeerID]string{}}, offence: make(chan struct{}), blamed: map[p2p.PeerID][]error{}, barred: map[p2p.PeerID]bool{}}
+	n.offend = sync.OnceFunc(func() { close(n.offence) })
 	host := func(b byte, listen ...string) *p2p.Host {
 		h, err := p2p.NewHost(p2p.Config{
 			Key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{b}, 32)), Listen: listen, Directory: &n.roles, Logger: slog.New(slog.DiscardHandler),
@@ -217,6 +220,7 @@ func newNetwork(t *testing.T, sources int) *network {
 			t.Fatal(err)
 		}
 	}
+	t.Cleanup(n.offend) // before the hosts close, which wait for who waits for it
 	return n
 }
 
@@ -248,12 +252,10 @@ func (n *network) job(final tlog.Checkpoint) federation.Job {
 		Blame: func(p p2p.PeerID, err error) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
-			if len(n.blamed) == 0 {
-				close(n.offence)
-			}
 			n.blamed[p] = append(n.blamed[p], err)
 			if spec.CodeOf(err) != "" && !isFault(err) {
 				n.barred[p] = true // as the reader does with an offender
+				n.offend()
 			}
 		},
 		Accept: func(size uint64, root spec.Hash) error { return nil },
@@ -267,14 +269,19 @@ func (n *network) offended(i int) bool {
 	return n.barred[n.sources[i].ID()]
 }
 
+// limit is how long a test waits.
+const limit = 5 * time.Minute
+
 func (n *network) run(s *store, final tlog.Checkpoint) error {
-	return n.runWithin(5*time.Minute, s, final)
+	return n.runStealing(stealAfter, s, final)
 }
 
-func (n *network) runWithin(d time.Duration, s *store, final tlog.Checkpoint) error {
-	ctx, cancel := context.WithTimeout(n.t.Context(), d)
+func (n *network) runStealing(after time.Duration, s *store, final tlog.Checkpoint) error {
+	ctx, cancel := context.WithTimeout(n.t.Context(), limit)
 	defer cancel()
-	return NewBootstrapper(s, Options{Every: every}).Bootstrap(ctx, n.job(final))
+	b := NewBootstrapper(s, Options{Every: every})
+	b.asking, b.steal = limit, after
+	return b.Bootstrap(ctx, n.job(final))
 }
 
 // counting counts what a source was asked.
@@ -308,15 +315,39 @@ func (c *counting) asked() map[uint32]bool {
 	return maps.Clone(c.which)
 }
 
+// together has no chunk before all were asked for one: else two may bring everything
+// before the third is reached.
+type together struct {
+	*history
+	asked    func()
+	all, end <-chan struct{}
+}
+
+func (s *together) Chunk(size uint64, i uint32) ([]byte, error) {
+	s.asked()
+	select {
+	case <-s.all:
+	case <-s.end:
+	}
+	return s.history.Chunk(size, i)
+}
+
 func TestChunksComeFromEverySource(t *testing.T) {
 	h, n := newHistory(t), newNetwork(t, 3)
 	var sources []*counting
+	all, left := make(chan struct{}), atomic.Int32{}
+	left.Store(3)
 	for i := range 3 {
-		sources = append(sources, &counting{Source: h})
+		asked := sync.OnceFunc(func() {
+			if left.Add(-1) == 0 {
+				close(all)
+			}
+		})
+		sources = append(sources, &counting{Source: &together{h, asked, all, n.offence}})
 		n.serve(i, sources[i])
 	}
 	s := &store{}
-	if err := n.run(s, h.final()); err != nil || !s.installed {
+	if err := n.runStealing(limit, s, h.final()); err != nil || !s.installed {
 		t.Fatal(err)
 	}
 	total := 0
@@ -367,8 +398,8 @@ func (p *poisoned) Chunk(size uint64, i uint32) ([]byte, error) {
 	return b, err
 }
 
-// patient has no chunk before somebody was blamed: else it may have sent all before
-// the other was looked at.
+// patient has no chunk before somebody was found to offend: else it may have sent all
+// before the other was looked at. Whoever asks it may lose patience meanwhile.
 type patient struct {
 	*history
 	offence chan struct{}

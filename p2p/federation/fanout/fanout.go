@@ -33,6 +33,7 @@ type Options struct {
 	Latency time.Duration // of the simulated network, one way
 	Commits int           // that are measured
 	Every   time.Duration // between two commits; 0: five latencies, 500 ms at least
+	Apart   bool          // a commit waits until all readers have the one before
 	JSON    bool
 }
 
@@ -93,6 +94,12 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 			return err
 		}
 		if err := r.commit(r.cosigning()); err != nil {
+			return err
+		}
+		if !o.Apart {
+			continue
+		}
+		if err := r.arrived(ctx); err != nil {
 			return err
 		}
 	}
@@ -297,8 +304,8 @@ func (r *run) until(ctx context.Context, ok func() bool) error {
 	return nil
 }
 
-// check waits until all have all, and looks everything up everywhere.
-func (r *run) check(ctx context.Context) error {
+// arrived waits until all have all.
+func (r *run) arrived(ctx context.Context) error {
 	all := slices.Concat(r.readers, r.real)
 	size := r.source.Size()
 	err := r.until(ctx, func() bool {
@@ -307,6 +314,15 @@ func (r *run) check(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("a reader never got all: %w", err)
 	}
+	return nil
+}
+
+// check waits until all have all, and looks everything up everywhere.
+func (r *run) check(ctx context.Context) error {
+	if err := r.arrived(ctx); err != nil {
+		return err
+	}
+	all := slices.Concat(r.readers, r.real)
 	root := r.source.tree.Root()
 	for _, k := range all {
 		if k.log.tree.Root() != root {

@@ -12,7 +12,7 @@ import (
 // The measurement measures every reader and commit, and checks its own answers.
 func TestEveryReaderIsMeasured(t *testing.T) {
 	var out bytes.Buffer
-	o := Options{Readers: 60, Real: 2, FanOut: 4, Commits: 5, Every: 300 * time.Millisecond, Latency: time.Millisecond, JSON: true}
+	o := Options{Readers: 60, Real: 2, FanOut: 4, Commits: 5, Every: 50 * time.Millisecond, Apart: true, Latency: time.Millisecond, JSON: true}
 	if err := Run(t.Context(), o, &out); err != nil {
 		t.Fatal(err)
 	}

@@ -13,10 +13,11 @@ import (
 )
 
 // Ports below those that systems give out by themselves: one of these is still free when
-// its host comes back, whatever other tests listen at or dial from meanwhile.
+// its host comes back, whatever other tests listen at or dial from meanwhile. The tests
+// of whole nodes take theirs from 10,000 upwards.
 const (
-	first = 10_000
-	ports = 20_000
+	first = 20_000
+	ports = 10_000
 	each  = 16 // of one process before it comes to the next one's
 )
 

@@ -32,7 +32,10 @@ const (
 	pieces = storage.LiveChunks + storage.RuleChunks
 	// unsaved is how many chunks a crash may cost: those that were verified and wait
 	// to be written together, and those under way.
-	unsaved = 256 + 32
+	unsaved = 512 + 32
+	// slowly is the least rate at which a member sends, in bytes a second: between the
+	// moment that is waited for and the kill few chunks more are sent, and not all.
+	slowly = 64 << 10
 )
 
 // full makes the one member of a consortium whose log is long enough for a snapshot,
@@ -140,7 +143,7 @@ func (a *asker) end() {
 // at moments chosen by what it does to its files, and at others. It goes on with what
 // it had verified, ends LIVE, and never answered anything wrong.
 func TestKilledBootstrapGoesOn(t *testing.T) {
-	member, filled := full(t, 512<<10)
+	member, filled := full(t, slowly)
 	r := harness.New(t, "tango", false)
 	r.Env = []string{"TOCSIN_LOG_LEVEL=warn"}
 	r.Must("join", member.Must("invite", "--role", "reader"), "--id", "tango", "--name", "Tango", "--jurisdiction", "BE")

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/tocsin-db/tocsin/consensus"
+	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/node/cosign"
 	"github.com/tocsin-db/tocsin/p2p"
 	"github.com/tocsin-db/tocsin/spec"
@@ -161,3 +162,17 @@ func (t *tasks) Stop() error                    { return t.stop(context.Backgrou
 
 // HandedOver tells the node that a panel took over, as its cosigner does.
 func (n *Node) HandedOver(number uint64, l *tlog.Link) { n.handedOver(number, l) }
+
+// LeaveSent leaves a proposal in the outbox under a key, as a crash does before its
+// outcome is known.
+func (n *Node) LeaveSent(key string, p api.Proposal) (spec.Submission, error) {
+	body, opening, err := blind(p)
+	if err != nil {
+		return spec.Submission{}, err
+	}
+	sub, err := n.signer.sign(n.store, body, opening)
+	if err != nil {
+		return sub, err
+	}
+	return sub, writeSent(sentPath(n.cfg.Dir, key), &sent{ID: spec.LeafHash(sub.Envelope), Submission: []spec.Submission{sub}})
+}

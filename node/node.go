@@ -174,6 +174,7 @@ func (n *Node) open(ctx context.Context) error {
 		{"joining consensus", n.openConsensus},
 		{"cosigning", n.openCosigner},
 		{"serving peers", n.servePeers},
+		{"removing what an interruption left", n.sweep},
 		{"following the log", n.follow},
 		{"exchanging addresses", n.openExchange},
 		{"looking after the transport key", n.openRekey},

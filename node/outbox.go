@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tocsin-db/tocsin/consensus/governance"
 	"github.com/tocsin-db/tocsin/node/durable"
 	"github.com/tocsin-db/tocsin/spec"
 )
@@ -111,6 +112,53 @@ func writeSent(path string, s *sent) error {
 	}
 	if err := durable.Replace(path, b, 0o600); err != nil {
 		return fmt.Errorf("writing to the outbox: %w", err)
+	}
+	return nil
+}
+
+// purgeOutbox forgets what operations open that stand in the log, or never will since
+// their epoch has passed: nobody learnt their outcome yet. Whoever repeats one gets the
+// id, or has it signed anew.
+func (n *Node) purgeOutbox() error {
+	names, err := os.ReadDir(filepath.Join(n.cfg.Dir, outboxName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading the outbox: %w", err)
+	}
+	var errs []error
+	for _, e := range names {
+		if e.Name()[0] != '.' { // that is being written
+			errs = append(errs, n.purgeSent(filepath.Join(n.cfg.Dir, outboxName, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// purgeSent is purgeOutbox for a file. One that is in use is left to who uses it.
+func (n *Node) purgeSent(path string) error {
+	if _, busy := n.signer.sending.LoadOrStore(path, true); busy {
+		return nil
+	}
+	defer n.signer.sending.Delete(path)
+	s, err := readSent(path)
+	if err != nil || s == nil || s.Applied || len(s.Submission[0].Opening) == 0 {
+		return err
+	}
+	op, err := spec.ParseEnvelope(s.Submission[0].Envelope)
+	if err != nil {
+		return spec.Errorf(spec.CodeCorrupt, "a file of the outbox cannot be read")
+	}
+	clock, err := governance.Clock(n.store) // first: all of an epoch that has passed is in the store
+	if err != nil {
+		return err
+	}
+	switch _, found, err := n.store.Find(s.ID); {
+	case err != nil:
+		return err
+	case found:
+		return writeSent(path, &sent{Applied: true, ID: s.ID})
+	case op.Op.Epoch < clock.Epoch:
+		s.Submission[0].Opening = nil // a log that began with a snapshot may lack what stands in it
+		return writeSent(path, s)
 	}
 	return nil
 }

@@ -222,25 +222,15 @@ func (n *Node) anew() bool { return exists(filepath.Join(n.cfg.Dir, anewFile)) }
 // learnEra finds which log of raft this node takes part in: each recovery begins one,
 // so that a sequencer that was left behind reaches nobody in it.
 func (n *Node) learnEra() error {
-	var clock spec.Clock
-	if err := readRecord(n.store, spec.ClockKey, &clock); err != nil {
+	p, number, err := lastRecovery(n.store)
+	if err != nil || p == nil {
 		return err
 	}
-	for number := clock.Panel; number > 0; number-- {
-		var p spec.PanelRecord
-		if err := readRecord(n.store, spec.PanelKey(number), &p); err != nil {
-			return err
-		}
-		if p.From == 0 {
-			continue
-		}
-		root, err := tlog.Root(n.store, p.Size)
-		if err == nil {
-			n.era = fmt.Sprintf("%d-%x", number, root[:8])
-		} else if n.sequencer {
-			return err
-		}
-		return nil
+	root, err := tlog.Root(n.store, p.Size)
+	if err == nil {
+		n.era = fmt.Sprintf("%d-%x", number, root[:8])
+	} else if n.sequencer {
+		return err
 	}
 	return nil
 }

@@ -148,7 +148,7 @@ func (n *Node) seeThrough(ctx context.Context, make func() (spec.Submission, err
 		if err == nil && out.Code == spec.CodeReplayed && tries < maxRenumbered {
 			continue
 		}
-		if err == nil && out.Code == spec.CodeEpoch && n.awaitGrowth(ctx, size) {
+		if err == nil && out.Code == spec.CodeEpoch && (n.outlived(sub) || n.awaitGrowth(ctx, size)) {
 			continue
 		}
 		if err == nil {
@@ -162,6 +162,16 @@ func (n *Node) seeThrough(ctx context.Context, make func() (spec.Submission, err
 		}
 		return out, nil
 	}
+}
+
+// outlived reports whether this node knows that the epoch of a submission has passed.
+func (n *Node) outlived(sub spec.Submission) bool {
+	op, err := spec.ParseEnvelope(sub.Envelope)
+	if err != nil {
+		return false
+	}
+	clock, err := governance.Clock(n.store)
+	return err == nil && op.Op.Epoch < clock.Epoch
 }
 
 // awaitTime waits until the consortium has a time: before its first checkpoint is

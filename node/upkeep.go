@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tocsin-db/tocsin/node/api"
+	"github.com/tocsin-db/tocsin/spec"
 	"github.com/tocsin-db/tocsin/storage"
 )
 
@@ -63,11 +64,18 @@ func (n *Node) every(ctx context.Context, every, byDefault time.Duration, fn fun
 	}
 }
 
-// purgeDue purges if something was erased since the last time.
+// purgeDue purges if something was erased since the last time. What lies beside the
+// store is looked at in any case: it may be older than what the store remembers.
 func (n *Node) purgeDue(ctx context.Context) {
 	due, err := n.store.PurgeDue()
 	if err == nil && due {
 		err = n.Purge(ctx)
+	} else if err == nil {
+		err = n.purgeBeside()
+	}
+	if spec.CodeOf(err) == spec.CodeNotFinal {
+		n.log.Info("what a recovery put aside is kept", "reason", err)
+		return
 	}
 	if err != nil && ctx.Err() == nil {
 		n.log.Error("purging erased values", "error", err)

@@ -22,7 +22,7 @@ func (p *program) operatorCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name: "purge", Usage: "make the bytes of erased values disappear from the node's files",
-				Description: "The node does so by itself when something was erased, as often as the setting purge_every says.",
+				Description: "The node does so by itself when something was erased, as often as the setting purge_every says. What a recovery put aside\nis removed too, and until the log is final from the recovery on the command says that it is still there.",
 				Action: func(c *cli.Context) error {
 					if err := noArguments(c); err != nil {
 						return err

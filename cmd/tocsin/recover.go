@@ -25,8 +25,8 @@ func (p *program) recoverCommand() *cli.Command {
 	return &cli.Command{
 		Name: "recover", Usage: "go on with other sequencers when too many of them are lost for good",
 		Description: "Two thirds of the members sign one file, which holds nothing secret, and the new sequencers apply it.\n" +
-			"What was not final on a new sequencer is discarded, with a copy kept. Whoever is replaced must not come back as\n" +
-			"before: only when the lost sequencers are lost for good is this the way.",
+			"What was not final on a new sequencer is discarded; a copy is kept until the node, once the log is final from\n" +
+			"there, purges its files. Whoever is replaced must not come back as before: only when the lost sequencers are lost for good is this the way.",
 		Subcommands: []*cli.Command{
 			{
 				Name: "draft", Usage: "print the file of a recovery, from the newest final checkpoint that this node knows",

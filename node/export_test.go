@@ -176,3 +176,42 @@ func (n *Node) LeaveSent(key string, p api.Proposal) (spec.Submission, error) {
 	}
 	return sub, writeSent(sentPath(n.cfg.Dir, key), &sent{ID: spec.LeafHash(sub.Envelope), Submission: []spec.Submission{sub}})
 }
+
+// A Verdict is what became of one forwarded submission.
+type Verdict = verdict
+
+// OnForward puts do in the place of sending a request of protocolSubmit; pass sends it.
+func (n *Node) OnForward(do func(subs []spec.Submission, pass func() ([]Verdict, error)) ([]Verdict, error)) {
+	n.forwards.mu.Lock()
+	defer n.forwards.mu.Unlock()
+	call := n.forwards.call
+	n.forwards.call = func(ctx context.Context, to p2p.PeerID, req []byte) ([]byte, error) {
+		subs, err := parseForwarded(req)
+		if err != nil {
+			return nil, err
+		}
+		out, err := do(subs, func() (out []Verdict, err error) {
+			resp, err := call(ctx, to, req)
+			if err == nil {
+				err = spec.Decode(resp, &out)
+			}
+			return out, err
+		})
+		if err != nil {
+			return nil, err
+		}
+		return spec.Encode(out)
+	}
+}
+
+// Serve answers a request of protocolSubmit, as of a member.
+func (n *Node) Serve(ctx context.Context, subs []spec.Submission) (out []Verdict, err error) {
+	req, err := spec.Encode(subs)
+	if err == nil {
+		req, err = n.serveSubmit(ctx, n.host.ID(), "", req)
+	}
+	if err == nil {
+		err = spec.Decode(req, &out)
+	}
+	return out, err
+}

@@ -205,7 +205,7 @@ func (n *Node) carry(ctx context.Context, sub spec.Submission) (spec.Outcome, er
 		}
 		select {
 		case <-ctx.Done():
-			return out, fmt.Errorf("no leader took the operation in time: %w", err)
+			return out, fmt.Errorf("the operation was not taken in time: %w", err)
 		case <-n.after(50 * time.Millisecond):
 		}
 	}

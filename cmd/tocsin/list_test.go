@@ -3,13 +3,19 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/tocsin-db/tocsin/node/api"
 	"github.com/tocsin-db/tocsin/spec"
 )
 
@@ -131,5 +137,65 @@ func TestJournalHasOneWriter(t *testing.T) {
 	}
 	if err := again.close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A batch for which there is no room is sent again as it was, under the same key, and
+// the list goes on.
+func TestABatchThatFindsNoRoomIsSentAgain(t *testing.T) {
+	dir, err := os.MkdirTemp("", "list") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	var mu sync.Mutex
+	var sent []string
+	answer := func(w http.ResponseWriter, status int, kind, body string) {
+		w.Header().Set("Content-Type", kind)
+		w.WriteHeader(status)
+		fmt.Fprint(w, body)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, "application/json", `{"origin":"north/1","organisation":"alpha"}`)
+	})
+	mux.HandleFunc("POST /v1/proposals", func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if sent = append(sent, string(b)); len(sent) <= 2 {
+			answer(w, http.StatusServiceUnavailable, "application/problem+json", `{"code":"BUSY","title":"busy","status":503,"detail":"submit it again"}`)
+			return
+		}
+		answer(w, http.StatusCreated, "application/json", fmt.Sprintf(`{"id":"%064x"}`, len(sent)))
+	})
+	l, err := net.Listen("unix", filepath.Join(dir, api.SocketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: mux}
+	defer srv.Close()
+	go srv.Serve(l)
+	list := filepath.Join(dir, "list.ndjson")
+	if err := os.WriteFile(list, []byte(lineOf(1, 1, "a")+lineOf(2, 1, "b")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, talk bytes.Buffer
+	if code := run(t.Context(), []string{"--data", dir, "propose", "--file", list, "--basis", "test"}, strings.NewReader(""), &out, &talk); code != exitFine {
+		t.Fatalf("exit %d: %s", code, &talk)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(sent) != 4 || sent[1] != sent[0] || sent[2] != sent[0] || sent[3] == sent[0] || !strings.Contains(sent[0], `"idempotency_key":"`) {
+		t.Errorf("sent %q", sent)
+	}
+	if want := fmt.Sprintf("%064x\n%064x\n", 3, 4); out.String() != want {
+		t.Errorf("printed %q, want %q", &out, want)
+	}
+	if strings.Count(talk.String(), "trying again") != 2 {
+		t.Errorf("said %q", &talk)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -217,20 +218,36 @@ func itemsAtFault(err error) bool {
 	return false
 }
 
+// busyPause is how long a list waits when the node says that there is no room.
+const busyPause = time.Second
+
+// propose sends a batch, again under the same key while the node answers BUSY.
 func (l *listing) propose(ctx context.Context, b *batch) (string, error) {
 	body := l.request
 	body.IdempotencyKey, body.Text = b.key, b.lines[0].Text
 	for _, line := range b.lines {
 		body.Items = append(body.Items, wire.ProposalItem{Labels: line.Labels, Signals: line.Signals})
 	}
-	resp, err := l.client.ProposeWithResponse(ctx, body)
-	if err != nil {
-		return "", callError(err, nil, 0, nil)
+	for {
+		resp, err := l.client.ProposeWithResponse(ctx, body)
+		if err != nil {
+			return "", callError(err, nil, 0, nil)
+		}
+		err = callError(nil, resp.HTTPResponse, http.StatusCreated, resp.ApplicationProblemJSONDefault)
+		if err == nil {
+			return resp.JSON201.ID, nil
+		}
+		if spec.CodeOf(err) != spec.CodeBusy {
+			return "", err
+		}
+		l.bar.clear()
+		fmt.Fprintf(l.p.talk, "tocsin: %v; trying again\n", err)
+		select {
+		case <-ctx.Done():
+			return "", err
+		case <-time.After(busyPause):
+		}
 	}
-	if err := callError(nil, resp.HTTPResponse, http.StatusCreated, resp.ApplicationProblemJSONDefault); err != nil {
-		return "", err
-	}
-	return resp.JSON201.ID, nil
 }
 
 // refuse reports a line that is not proposed.

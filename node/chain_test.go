@@ -117,7 +117,12 @@ func TestAReaderIsTheSourceOfAnother(t *testing.T) {
 	if second.LogFirst() == 0 {
 		t.Error("the second reader replayed the log: it did not bootstrap from the first")
 	}
-	if st, err := first.Status(ctx); err != nil || st.Serving.Chunks == 0 || st.Serving.Subscribers != 1 {
+	var st api.Status
+	err = trial.Await(ctx, func() (bool, error) {
+		st, err = first.Status(ctx)
+		return st.Serving.Chunks > 0 && st.Serving.Subscribers == 1, err
+	})
+	if err != nil {
 		t.Errorf("the first reader serves %+v, %v", st.Serving, err)
 	}
 	list(t, c, sha(200))
@@ -136,7 +141,11 @@ func TestAReaderIsTheSourceOfAnother(t *testing.T) {
 	uphold(api.Claim{Entry: spec.EntryID(pair, 0), Reason: "lawful-content", Signals: []uint64{1}})
 	awaitMatches(t, ctx, second, sha(101), 0)
 	awaitMatches(t, ctx, second, sha(100), 1)
-	if st, err := second.Status(ctx); err != nil || st.Peers != 1 || len(st.Sync.Upstreams) != 1 || st.Sync.Upstreams[0].Organisation != "tango" {
+	err = trial.Await(ctx, func() (bool, error) {
+		st, err = second.Status(ctx)
+		return st.Peers == 1 && len(st.Sync.Upstreams) == 1 && st.Sync.Upstreams[0].Organisation == "tango", err
+	})
+	if err != nil {
 		t.Errorf("the second reader has %d peers and follows %+v, %v", st.Peers, st.Sync, err)
 	}
 

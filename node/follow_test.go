@@ -4,7 +4,6 @@ package node_test
 
 import (
 	"context"
-	"io"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -22,21 +21,31 @@ import (
 // A reader that lost all upstreams goes stale, says so, and answers on, flagged; one
 // that is set to fail closed refuses with a code, and is not ready.
 func TestAReaderAloneAnswersFlaggedOrFailsClosed(t *testing.T) {
-	ctx, c := found(t, 3)
+	ctx, c := foundWith(t, trial.Options{Members: 3, Receipts: time.Hour})
 	reader, err := c.AddReader(ctx, "tango")
 	if err != nil {
 		t.Fatal(err)
 	}
 	list(t, c, sha(1))
 	awaitMatches(t, ctx, reader, sha(1), 1)
-	st, err := reader.Status(ctx)
-	if err != nil || st.Sync == nil || st.Sync.State != string(federation.Live) || len(st.Sync.Upstreams) == 0 {
+	size := c.Members[1].LogSize() // nothing comes after it
+	var st api.Status
+	err = trial.Await(ctx, func() (bool, error) {
+		st, err = reader.Status(ctx)
+		return st.Size >= size && st.Sync != nil && st.Sync.State == string(federation.Live) && len(st.Sync.Upstreams) > 0, err
+	})
+	if err != nil {
 		t.Fatalf("the status of a reader: %+v, %v", st.Sync, err)
 	}
-	rec := httptest.NewRecorder()
-	reader.MetricsHandler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
-	if b, _ := io.ReadAll(rec.Body); !strings.Contains(string(b), `tocsin_sync_state{consortium="trial",state="LIVE"} 1`) || !strings.Contains(string(b), "tocsin_stale{consortium=\"trial\"} 0") {
-		t.Fatalf("metrics:\n%s", b)
+	var metrics string
+	err = trial.Await(ctx, func() (bool, error) {
+		rec := httptest.NewRecorder()
+		reader.MetricsHandler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+		metrics = rec.Body.String()
+		return strings.Contains(metrics, `tocsin_sync_state{consortium="trial",state="LIVE"} 1`) && strings.Contains(metrics, `tocsin_stale{consortium="trial"} 0`), nil
+	})
+	if err != nil {
+		t.Fatalf("metrics:\n%s", metrics)
 	}
 	if err := reader.Stop(ctx); err != nil {
 		t.Fatal(err)

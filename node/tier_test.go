@@ -185,6 +185,9 @@ func TestWhoIsOfTheDigestTierIsSentNoValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	size := member.LogSize()
+	if err := trial.Await(ctx, func() (bool, error) { return member.Final().Size >= size, nil }); err != nil {
+		t.Fatal(err)
+	}
 	client, err := state.Dial(ctx, host, peer)
 	if err != nil {
 		t.Fatal(err)

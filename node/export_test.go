@@ -203,15 +203,3 @@ func (n *Node) OnForward(do func(subs []spec.Submission, pass func() ([]Verdict,
 		return spec.Encode(out)
 	}
 }
-
-// Serve answers a request of protocolSubmit, as of a member.
-func (n *Node) Serve(ctx context.Context, subs []spec.Submission) (out []Verdict, err error) {
-	req, err := spec.Encode(subs)
-	if err == nil {
-		req, err = n.serveSubmit(ctx, n.host.ID(), "", req)
-	}
-	if err == nil {
-		err = spec.Decode(req, &out)
-	}
-	return out, err
-}

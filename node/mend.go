@@ -20,7 +20,7 @@ import (
 )
 
 // RepairFiles is RepairStore for a node that does not run, and may not start for what
-// is damaged: it opens the store for repairs alone and connects outwards, under the node's own
+// is damaged: where peers have no snapshot to repair it with, the store is made anew from its own log. It opens the store for repairs alone and connects outwards, under the node's own
 // key, to those that it follows by configuration and to the members. Neither consensus nor
 // cosigning takes part. It fails with EAGAIN when another process has the store open.
 func RepairFiles(ctx context.Context, cfg Config) (*api.RepairReport, error) {
@@ -31,6 +31,9 @@ func RepairFiles(ctx context.Context, cfg Config) (*api.RepairReport, error) {
 		cfg.Now = time.Now
 	}
 	cfg.Listen = nil
+	if _, err := takeRebuilt(cfg.Dir); err != nil {
+		return nil, err
+	}
 	all := &api.RepairReport{}
 	for { // live signals can be told once the records of the rules are right
 		r, again, err := repairOnce(ctx, cfg)
@@ -38,10 +41,36 @@ func RepairFiles(ctx context.Context, cfg Config) (*api.RepairReport, error) {
 			r.Buckets = append(repairedOf(all), r.Buckets...)
 			all = r
 		}
-		if err != nil || !again {
+		if err == nil && again {
+			continue
+		}
+		if err != nil && !mayRebuild(err) || err == nil && len(repairedOf(all)) == len(all.Buckets) {
 			return all, err
 		}
+		return all, rebuildInto(ctx, cfg, all, err)
 	}
+}
+
+// ownLog is where buckets came from when the whole store was made anew.
+const ownLog = "its own log"
+
+// rebuildInto makes the store anew where peers could not repair it, for the reason
+// given or as the report says.
+func rebuildInto(ctx context.Context, cfg Config, r *api.RepairReport, reason error) error {
+	made, err := rebuild(ctx, cfg)
+	for i := range r.Buckets {
+		switch b := &r.Buckets[i]; {
+		case b.Repaired:
+		case err != nil:
+			b.Reason += "; " + err.Error()
+		default:
+			b.Repaired, b.From, b.Reason = true, ownLog, ""
+		}
+	}
+	if r.Rebuilt = made; err != nil && reason != nil {
+		return fmt.Errorf("%w; %w", reason, err)
+	}
+	return nil
 }
 
 func repairedOf(r *api.RepairReport) (out []api.RepairedBucket) {

@@ -5,6 +5,7 @@ package node_test
 import (
 	"bytes"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -33,6 +34,60 @@ func flipStored(t *testing.T, p *trial.Participant, key []byte) {
 	value[len(value)/2] ^= 1
 	if err := errors.Join(closer.Close(), db.Set(key, value, pebble.Sync), db.Close()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Below the first snapshot size nobody has anything to repair a store with: that of a
+// member, who sequences, and that of a reader are made anew from their own logs. An interruption just
+// before the exchange is ended by the next start.
+func TestAStoreIsMadeAnewFromItsOwnLog(t *testing.T) {
+	ctx, c := found(t, 3)
+	reader, err := c.AddReader(ctx, "tango")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := list(t, c, sha(1))
+	list(t, c, sha(2))
+	nodes := []*trial.Participant{c.Members[2], reader}
+	for _, p := range nodes {
+		awaitMatches(t, ctx, p, sha(2), 1)
+		if err := trial.Await(ctx, func() (bool, error) { return p.Final().Size >= p.LogSize(), nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range nodes {
+		if err := p.Stop(ctx); err != nil {
+			t.Fatal(err)
+		}
+		flipStored(t, p, spec.EntryKey(spec.EntryID(id, 0)))
+		if err := c.Start(ctx, p); spec.CodeOf(err) != spec.CodeCorrupt {
+			t.Fatalf("%s starts: %v", p.ID, err)
+		}
+		p.Node = nil
+		r, err := node.RepairFiles(ctx, node.Config{Dir: p.Dir})
+		if err != nil {
+			t.Fatalf("%s: %v", p.ID, err)
+		}
+		if r.Rebuilt == nil || r.Rebuilt.Final == 0 || len(r.Rebuilt.Lost) == 0 || slices.ContainsFunc(r.Buckets, func(b api.RepairedBucket) bool { return !b.Repaired }) {
+			t.Fatalf("%s: %+v", p.ID, r)
+		}
+		if _, err := os.Stat(r.Rebuilt.Aside); err != nil {
+			t.Errorf("%s: the damaged store was not put aside: %v", p.ID, err)
+		}
+		if err := os.Rename(filepath.Join(p.Dir, "fsm"), filepath.Join(p.Dir, "rebuilt")); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(ctx, p); err != nil {
+			t.Fatalf("%s does not start: %v", p.ID, err)
+		}
+	}
+	list(t, c, sha(3))
+	for _, p := range nodes {
+		awaitMatches(t, ctx, p, sha(3), 1)
+		awaitMatches(t, ctx, p, sha(1), 1)
+	}
+	if err := trial.Await(ctx, func() (bool, error) { return nodes[0].MayCosign() == nil, nil }); err != nil {
+		t.Fatalf("it does not cosign: %v", nodes[0].MayCosign())
 	}
 }
 

@@ -162,6 +162,9 @@ func exists(path string) bool {
 // that was being made takes the place of one that was put aside only if the recovery
 // was carried out on it.
 func (a *applying) openStore() (err error) {
+	if _, err := takeRebuilt(a.Dir); err != nil {
+		return err
+	}
 	has, made := exists(a.path("fsm")), exists(a.path(recoveringDir))
 	if made && !has && a.Dump == nil {
 		if made, err = a.takeMade(); err != nil {
@@ -279,7 +282,7 @@ func (a *applying) rebuild(ctx context.Context) (*storage.Store, error) {
 		}()
 		dump = r
 	}
-	if err := recovery.Rebuild(ctx, dump, a.genesis, a.final.Checkpoint, a.path(recoveringDir), a.Progress); err != nil {
+	if err := recovery.Rebuild(ctx, dump, a.genesis, a.final.Checkpoint, recovery.Into{Dir: a.path(recoveringDir), Progress: a.Progress}); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(a.path(recoveringDir)))
 	}
 	a.step("made a database")
@@ -332,18 +335,23 @@ func (a *applying) putAside(name string) error {
 	if !exists(a.path(name)) {
 		return nil
 	}
-	dir := a.path(discardedDir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if _, err := putAside(a.Dir, name, fmt.Sprintf("%s-behind-%d", name, a.final.Size)); err != nil {
 		return err
 	}
+	a.step("put " + name + " aside")
+	return nil
+}
+
+// putAside moves a part of a data directory to where what is discarded is kept, under a
+// name to which a number is added.
+func putAside(data, name, as string) (to string, err error) {
+	dir := filepath.Join(data, discardedDir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
 	for i := 1; ; i++ {
-		to := filepath.Join(dir, fmt.Sprintf("%s-behind-%d.%d", name, a.final.Size, i))
-		if !exists(to) {
-			if err := durable.Rename(a.path(name), to); err != nil {
-				return err
-			}
-			a.step("put " + name + " aside")
-			return nil
+		if to = filepath.Join(dir, fmt.Sprintf("%s.%d", as, i)); !exists(to) {
+			return to, durable.Rename(filepath.Join(data, name), to)
 		}
 	}
 }

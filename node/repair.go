@@ -51,9 +51,19 @@ func (n *Node) RepairStore(ctx context.Context) (*api.RepairReport, error) {
 		return nil, err
 	}
 	if !r.named() {
-		return r.report, spec.Errorf(spec.CodeUnavailable, "the store is damaged, and nobody that can be asked has a snapshot to compare it with")
+		return r.report, n.noSnapshot()
 	}
 	return r.report, nil
+}
+
+// noSnapshot says that a damaged store cannot be repaired by peers, and to a node that
+// runs what helps.
+func (n *Node) noSnapshot() error {
+	advice := ": stop the node, and run tocsin operator verify --peers, which makes the store anew from the node's own log"
+	if n.mending {
+		advice = ""
+	}
+	return spec.Errorf(spec.CodeUnavailable, "the store is damaged, and nobody that can be asked has a snapshot to compare it with%s", advice)
 }
 
 // comparable lists the peers to compare with: those that this node follows by

@@ -80,6 +80,9 @@ func (n *Node) openStore(context.Context) error {
 		return err
 	}
 	n.tierSince = since
+	if _, err := takeRebuilt(n.cfg.Dir); err != nil {
+		return err
+	}
 	n.onStop(func(context.Context) error {
 		if n.store == nil {
 			return nil

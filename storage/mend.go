@@ -21,6 +21,16 @@ import (
 // neither does. While records of the rules are damaged, nothing is known of live
 // signals: open it again once they are repaired.
 func OpenDamaged(ctx context.Context, dir string, o Options) (*Store, error) {
+	return openDamaged(dir, o, func(s *Store) error { return s.learn(ctx) })
+}
+
+// OpenLog opens the store in dir for reading its log and its openings, whatever else in
+// it is damaged. What it reads is not verified.
+func OpenLog(dir string, o Options) (*Store, error) {
+	return openDamaged(dir, o, func(*Store) error { return nil })
+}
+
+func openDamaged(dir string, o Options, learn func(*Store) error) (*Store, error) {
 	o.cache, o.damage = pebble.NewCache(8<<20), &spotter{log: o.Logger}
 	s := &Store{dir: dir, opts: o, changed: make(chan struct{})}
 	name, fresh, err := s.current()
@@ -39,7 +49,7 @@ func OpenDamaged(ctx context.Context, dir string, o Options) (*Store, error) {
 	s.db = newDatabase()
 	s.db.damaged = true
 	if err = s.db.begin(p, o.FS, dir, name); err == nil {
-		err = s.learn(ctx)
+		err = learn(s)
 	}
 	if err != nil {
 		err = errors.Join(err, p.Close())

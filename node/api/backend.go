@@ -383,6 +383,15 @@ type BadBucket struct {
 type RepairReport struct {
 	Peers   []ComparedPeer
 	Buckets []RepairedBucket // that were damaged
+	Rebuilt *RebuiltStore    // nil: the store was not made anew
+}
+
+// A RebuiltStore was made anew from the node's own log.
+type RebuiltStore struct {
+	Size  uint64   // leaves of the log that were replayed
+	Final uint64   // of them those that a final checkpoint covers
+	Lost  []string // what could not be made anew, in words
+	Aside string   // where the damaged store is
 }
 
 // A ComparedPeer is a member that was asked.

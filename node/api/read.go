@@ -211,6 +211,9 @@ func WireRepairReport(r *RepairReport) wire.RepairReport {
 		out.Ok = out.Ok && b.Repaired
 		out.Buckets = append(out.Buckets, wire.RepairedBucket{Tree: b.Tree, Bucket: int64(b.Bucket), Of: int64(b.Of), Repaired: b.Repaired, From: b.From, Reason: b.Reason})
 	}
+	if m := r.Rebuilt; m != nil {
+		out.Rebuilt = &wire.RebuiltStore{Size: int64(m.Size), FinalSize: int64(m.Final), Lost: append([]string{}, m.Lost...), Aside: m.Aside}
+	}
 	return out
 }
 

@@ -22,6 +22,7 @@ type Options struct {
 	Genesis  *spec.Genesis // that the dump must be of; nil: the dump's own
 	FS       vfs.FS        // for a scratch store; nil: in memory
 	Dir      string        // in FS
+	Keyed    bool          // the openings have keys in the place of values
 	Progress func(done, of uint64)
 	Each     func(l *spec.Leaf) // told of every leaf once its group is right; or nil
 }
@@ -173,7 +174,7 @@ func (a *auditing) found(g *spec.Genesis) (err error) {
 	if fs == nil {
 		fs, dir = vfs.NewMem(), "audit"
 	}
-	a.store, err = storage.Open(dir, storage.Options{FS: fs, Logger: slog.New(slog.DiscardHandler), Fatal: func(error) {}})
+	a.store, err = storage.Open(dir, storage.Options{FS: fs, Keyed: a.opts.Keyed, Logger: slog.New(slog.DiscardHandler), Fatal: func(error) {}})
 	if err != nil {
 		return err
 	}

@@ -1041,6 +1041,21 @@ type ProposalRequest struct {
 	Urgent bool `json:"urgent,omitempty,omitzero"`
 }
 
+// RebuiltStore The store was made anew from the node's own log, since nobody had a snapshot to repair it with
+type RebuiltStore struct {
+	// Aside Where the damaged store is kept
+	Aside string `json:"aside"`
+
+	// FinalSize Leaves of them that a final checkpoint covers
+	FinalSize int64 `json:"final_size"`
+
+	// Lost What could not be made anew, in words
+	Lost []string `json:"lost"`
+
+	// Size Leaves that were replayed
+	Size int64 `json:"size"`
+}
+
 // Referral The legal frame in which an authority asks for a listing
 type Referral struct {
 	// Addressee State of the provider that it is addressed to
@@ -1100,6 +1115,9 @@ type RepairReport struct {
 	// Ok No bucket that was found damaged is so any more
 	Ok    bool           `json:"ok"`
 	Peers []ComparedPeer `json:"peers"`
+
+	// Rebuilt The store was made anew from the node's own log, since nobody had a snapshot to repair it with
+	Rebuilt *RebuiltStore `json:"rebuilt,omitempty"`
 }
 
 // RepairedBucket defines model for RepairedBucket.

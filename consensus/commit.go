@@ -4,9 +4,20 @@ package consensus
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/tocsin-db/tocsin/spec"
 )
+
+// hung returns for how long the group under way has done nothing, as far as those who
+// ask can tell: one goroutine, again and again. A node that is merely slow gets on, and
+// stopping it would have it begin with the same group again.
+func (f *fsm) hung() time.Duration {
+	if worked := f.store.Worked(); worked != f.worked || f.since.IsZero() {
+		f.worked, f.since = worked, time.Now()
+	}
+	return min(f.busy.longest(), time.Since(f.since))
+}
 
 // commit is the one place where entries become effects. It is called with f.mu
 // held. After an error nothing is applied any more.

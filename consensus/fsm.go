@@ -41,6 +41,9 @@ type fsm struct {
 	busy stopwatch  // ApplyGroup under way
 	most int        // entries of the next group
 	done progress   // cur.Index, to wait for
+
+	worked uint64    // Store.Worked when it was looked at last; the watchdog's
+	since  time.Time // when that changed
 }
 
 var _ raft.BatchingFSM = (*fsm)(nil)

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 	"github.com/tocsin-db/tocsin/spec"
@@ -38,6 +39,7 @@ type memStore struct {
 	groups        int
 	before        func(upto Applied) error // called before a group is applied
 	importErr     error
+	worked        atomic.Uint64
 }
 
 func newMemStore() *memStore {
@@ -57,6 +59,8 @@ func (s *memStore) Applied() Applied {
 	defer s.mu.Unlock()
 	return s.live.At
 }
+
+func (s *memStore) Worked() uint64 { return s.worked.Load() }
 
 func (s *memStore) ApplyGroup(cmds []Command, upto Applied) ([][]spec.Outcome, error) {
 	s.mu.Lock()

@@ -23,6 +23,10 @@ type Store interface {
 	// is recorded. An error is a local fault and stops the node.
 	ApplyGroup(cmds []Command, upto Applied) ([][]spec.Outcome, error)
 
+	// Worked is a count that grows with every small step of an ApplyGroup: one during
+	// which it stands still for seconds hangs. It may be called at any time.
+	Worked() uint64
+
 	// Sync makes everything applied so far durable before it returns.
 	Sync() error
 

@@ -12,13 +12,12 @@ import (
 
 const (
 	watchEvery    = 500 * time.Millisecond
-	applyTransfer = 5 * time.Second  // a leader that applies this long hands leadership on
-	applyFatal    = 10 * time.Second // a node that applies this long must be restarted
+	applyTransfer = 5 * time.Second  // a leader whose group hangs this long hands leadership on
+	applyFatal    = 10 * time.Second // a node whose group hangs this long must be restarted
 	minTrailing   = 64
 )
 
-// watch looks after what raft does not notice: a group that does not end, and
-// a log that has grown by bytes rather than by entries. A hanging append is
+// watch looks after what raft does not notice: a group that hangs, and a log that has grown by bytes rather than by entries. A hanging append is
 // the gate's business.
 func (n *Node) watch() {
 	tick := time.NewTicker(watchEvery)
@@ -40,13 +39,13 @@ func (n *Node) watch() {
 // transfer is tried again until it works or the node must be restarted, since
 // the followers may only just be catching up.
 func (n *Node) watchApply() {
-	busy := n.fsm.busy.longest()
+	hung := n.fsm.hung()
 	switch {
-	case busy > applyFatal:
-		n.brk.trip(&Fault{Exit: ExitStuck, Op: "apply entries", Err: fmt.Errorf("a group has taken %v so far", busy.Round(time.Second))})
-	case busy > applyTransfer && n.raft.State() == raft.Leader:
-		n.cfg.Logger.Warn("applying hangs: handing leadership on", "for", busy)
-		ctx, cancel := context.WithTimeout(context.Background(), applyFatal-busy)
+	case hung > applyFatal:
+		n.brk.trip(&Fault{Exit: ExitStuck, Op: "apply entries", Err: fmt.Errorf("a group has done nothing for %v", hung.Round(time.Second))})
+	case hung > applyTransfer && n.raft.State() == raft.Leader:
+		n.cfg.Logger.Warn("applying hangs: handing leadership on", "for", hung)
+		ctx, cancel := context.WithTimeout(context.Background(), applyFatal-hung)
 		defer cancel()
 		if err := n.Transfer(ctx); err != nil {
 			n.cfg.Logger.Warn("cannot hand leadership on", "error", err)

@@ -5,6 +5,7 @@ package node_test
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,6 +80,12 @@ func TestAStoreIsMadeAnewFromItsOwnLog(t *testing.T) {
 		}
 		if err := c.Start(ctx, p); err != nil {
 			t.Fatalf("%s does not start: %v", p.ID, err)
+		}
+		if err := p.Purge(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Dir(r.Rebuilt.Aside)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: after a purge the damaged store is still there: %v", p.ID, err)
 		}
 	}
 	list(t, c, sha(3))

@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -34,15 +35,28 @@ func (n *Node) Purge(ctx context.Context) error {
 // purgeBeside purges what lies in the data directory beside the store and the raft log.
 func (n *Node) purgeBeside() error { return errors.Join(n.purgeOutbox(), n.purgeDiscarded()) }
 
-// purgeDiscarded removes what a recovery put aside, once nothing takes the recovery
-// back, and a database that a recovery began to make and left.
+// purgeDiscarded removes damaged stores that were made anew, what a recovery put aside,
+// once nothing takes the recovery back, and a database that either began to make and left.
 func (n *Node) purgeDiscarded() error {
-	if err := os.RemoveAll(filepath.Join(n.cfg.Dir, recoveringDir)); err != nil {
+	dir := filepath.Join(n.cfg.Dir, discardedDir)
+	gone, err := filepath.Glob(filepath.Join(dir, damagedStore+".*"))
+	if err != nil {
 		return err
 	}
-	dir := filepath.Join(n.cfg.Dir, discardedDir)
-	if !exists(dir) {
+	for _, path := range append(gone, filepath.Join(n.cfg.Dir, recoveringDir), filepath.Join(n.cfg.Dir, rebuildingDir)) {
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+	}
+	kept, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if len(kept) == 0 {
+		return os.Remove(dir)
 	}
 	p, _, err := lastRecovery(n.store)
 	if err != nil {

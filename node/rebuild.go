@@ -25,8 +25,9 @@ import (
 
 // Names in the data directory of a store that is made anew.
 const (
-	rebuildingDir = "rebuilding" // in the making: removed when that was interrupted
-	rebuiltDir    = "rebuilt"    // whole: it takes the place of the damaged one
+	rebuildingDir = "rebuilding"  // in the making: removed when that was interrupted
+	rebuiltDir    = "rebuilt"     // whole: it takes the place of the damaged one
+	damagedStore  = "fsm-damaged" // the damaged one, among what is discarded
 )
 
 // takeRebuilt puts a store that was made anew into its place, and the damaged one aside.
@@ -36,7 +37,7 @@ func takeRebuilt(dir string) (aside string, err error) {
 		return "", nil
 	}
 	if exists(filepath.Join(dir, "fsm")) {
-		if aside, err = putAside(dir, "fsm", "fsm-damaged"); err != nil {
+		if aside, err = putAside(dir, "fsm", damagedStore); err != nil {
 			return "", err
 		}
 	}

@@ -41,6 +41,8 @@ type replica struct {
 	// checked holds what this node, leading, has decoded and checked already and
 	// proposed, by id of the operation.
 	checked sync.Map // spec.Hash → *checkedSubmission
+	// verified counts the submissions of raft entries that were looked at.
+	verified atomic.Uint64
 	// made is what this node signed.
 	made *made
 }
@@ -107,6 +109,9 @@ func (r *replica) Applied() consensus.Applied {
 	return consensus.Applied(r.store.Head().Applied)
 }
 
+// Worked implements consensus.Store.
+func (r *replica) Worked() uint64 { return r.verified.Load() + r.store.Worked() }
+
 // ApplyGroup implements consensus.Store.
 func (r *replica) ApplyGroup(cmds []consensus.Command, upto consensus.Applied) ([][]spec.Outcome, error) {
 	entries, err := r.prepare(cmds)
@@ -155,6 +160,7 @@ func (r *replica) prepare(cmds []consensus.Command) ([]preparedEntry, error) {
 		for j := range e.Submissions {
 			p, s := &entries[i].submissions[j], &e.Submissions[j]
 			jobs = append(jobs, func() error {
+				r.verified.Add(1)
 				*p = r.parse(s)
 				return governance.Verify(r.store, p)
 			})

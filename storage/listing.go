@@ -111,6 +111,7 @@ func (t *Tx) listOne(o *spec.Opened, entry spec.Hash, meta []byte, live bool) er
 }
 
 func (t *Tx) listSignal(s *liveSignal, live bool) error {
+	t.step()
 	key := liveKey(s.k, s.entry)
 	bucket := t.d.live.bucketOf(s.k)
 	before, err := get(t.batch, key)

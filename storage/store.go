@@ -62,6 +62,7 @@ type Store struct {
 	keeping  sync.WaitGroup // of snapshots in the making
 	making   sync.Mutex     // held while a staging is begun or gone on with, and by what removes one
 	stagings atomic.Int32   // open
+	worked   atomic.Uint64  // see Worked
 	opener   Opener         // guarded by writer
 	changed  chan struct{}  // closed and replaced at every commit
 	closed   bool

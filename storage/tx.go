@@ -61,6 +61,19 @@ func (s *Store) Begin() (*Tx, error) {
 	}, nil
 }
 
+// Worked grows with every record that a batch reads or writes, every bucket that it
+// hashes and every signal that it lists: with whatever a large one does much of.
+func (s *Store) Worked() uint64 { return s.worked.Load() }
+
+func (t *Tx) step() { t.s.worked.Add(1) }
+
+func (t *Tx) stepping(fn func(key, value []byte) bool) func(key, value []byte) bool {
+	return func(key, value []byte) bool {
+		t.step()
+		return fn(key, value)
+	}
+}
+
 // Drop forgets the batch. It does nothing after Commit.
 func (t *Tx) Drop() {
 	if t.done {
@@ -111,11 +124,13 @@ func (t *Tx) Commit(a Applied) error {
 func (t *Tx) publish(a Applied) error {
 	d := t.d
 	for _, c := range t.listed {
+		t.step()
 		if err := d.list(c.signal, c.live); err != nil {
 			return err
 		}
 	}
 	for _, l := range t.removed {
+		t.step()
 		listed, err := anyUnder(d.pebble, livePrefix(l.k))
 		if err != nil {
 			return err
@@ -130,6 +145,7 @@ func (t *Tx) publish(a Applied) error {
 		}
 	}
 	for _, l := range t.added {
+		t.step()
 		d.exact.add(l)
 		if f := d.finders[l.Type]; f != nil {
 			if err := f.add(l.Value); err != nil {
@@ -172,6 +188,7 @@ func (t *Tx) Size() uint64 { return t.edge.Size }
 // Record returns the record under key as changed so far, or nil.
 // It must not be changed.
 func (t *Tx) Record(key []byte) ([]byte, error) {
+	t.step()
 	for _, m := range [3]map[string][]byte{t.changed, t.seen, t.d.hot} {
 		if v, ok := m[string(key)]; ok {
 			return v, nil
@@ -186,12 +203,12 @@ func (t *Tx) Record(key []byte) ([]byte, error) {
 
 // Records calls fn with the records under prefix as changed so far.
 func (t *Tx) Records(prefix []byte, fn func(key, value []byte) bool) error {
-	return eachRecord(t.batch, prefix, fn)
+	return eachRecord(t.batch, prefix, t.stepping(fn))
 }
 
 // RecordsFrom is Records beginning at the first key that is not less than from.
 func (t *Tx) RecordsFrom(prefix, from []byte, fn func(key, value []byte) bool) error {
-	return eachRecordFrom(t.batch, prefix, from, fn)
+	return eachRecordFrom(t.batch, prefix, from, t.stepping(fn))
 }
 
 // GroupEnd returns the root of the log as changed so far, if a group ends there.
@@ -204,6 +221,7 @@ func (t *Tx) GroupEnd() (root spec.Hash, ok bool) {
 
 // Listed returns how many live entries list a signal, as changed so far.
 func (t *Tx) Listed(s spec.Signal) (int, error) {
+	t.step()
 	listed := t.d.exact.has(s)
 	if !listed && len(t.touched) == 0 {
 		return 0, nil // without the key, which takes longer to compute
@@ -226,6 +244,7 @@ func (t *Tx) Find(id spec.Hash) (index uint64, found bool, err error) {
 // Append adds a leaf to the log and the operation in it, if it is one, to the
 // operations that Find finds.
 func (t *Tx) Append(leaf []byte) error {
+	t.step()
 	index, hash := t.edge.Size, spec.LeafHash(leaf)
 	var err error
 	set := func(key, value []byte) {
@@ -246,6 +265,7 @@ func (t *Tx) Append(leaf []byte) error {
 
 // Put sets or, with a nil value, deletes a record of the rules' state.
 func (t *Tx) Put(key, value []byte) error {
+	t.step()
 	place := spec.RulePlace(key)
 	change := leafChange{place: place[:], gone: value == nil}
 	t.changed[string(key)] = value
@@ -298,6 +318,7 @@ func (t *Tx) rehash(which int, tree *bucketTree, leaf func(key, value []byte) (s
 	roots := make([]spec.Hash, len(changed))
 	var scratch []spec.Hash
 	for i, b := range changed {
+		t.step()
 		dirty.done[b] = struct{}{}
 		leaves, ok := cache.apply(b, dirty.changes[b])
 		if !ok {
@@ -320,6 +341,7 @@ func (t *Tx) fetch(cache *bucketCache, tree *bucketTree, buckets []uint32, leaf 
 		}
 	}()
 	for _, b := range buckets {
+		t.step()
 		if cache.has(b, tree) {
 			continue
 		}

@@ -129,8 +129,8 @@ func Check(st State, p *Parsed) error {
 
 // maxWeight bounds how many signals of entries one tick changes, and the submissions of
 // one raft entry: no more begins once it is reached. A vote of two hundred bytes can
-// list two thousand signals, and a raft entry holds a thousand votes: nodes that are
-// busy for so long are taken for hung.
+// list two thousand signals, and a raft entry holds a thousand votes: nothing
+// else is decided while nodes are busy with one.
 const maxWeight = 1 << 15
 
 // ApplyEntry applies one raft entry: a tick if there is a checkpoint for it, the

@@ -35,7 +35,7 @@ func (p *program) operatorCommand() *cli.Command {
 				Name: "verify", Usage: "look at every record of the state again, and name the buckets that are damaged",
 				Description: "Asks the node; looks at the files itself when none runs. Ends with 1 when something is damaged.\n" +
 					"The node does so by itself as often as the setting verify_every says.\n" +
-					"With --peers the state is compared with other members' at a snapshot size, and damaged buckets of live signals\nand of the records of the rules are taken from them, proved by what is final: by the node, or, where it does not run or\ndoes not start, by this command. Where nobody has a snapshot, this command makes the store of a node that does not run anew from the\nnode's own log, held against the last final checkpoint, and puts the damaged one aside.",
+					"With --peers the state is compared with other members' at a snapshot size, and damaged buckets of live signals\nand of the records of the rules are taken from them, proved by what is final: by the node, or, where it does not run or\ndoes not start, by this command. Where nobody has a snapshot, this command makes the store of a node that does not run anew from the\nnode's own log, held against the last final checkpoint, and puts the damaged one aside, until the node purges its files.",
 				Flags:  []cli.Flag{&cli.BoolFlag{Name: "peers", Usage: "compare with other members, and repair from them"}, jsonFlag()},
 				Action: p.operatorVerify,
 			},
@@ -154,7 +154,7 @@ func (p *program) printRepair(r *wire.RepairReport) error {
 		for _, lost := range m.Lost {
 			rows = append(rows, []string{"lost", lost})
 		}
-		rows = append(rows, []string{"put aside", m.Aside + ": the damaged store, which may hold values that are erased one day: remove it when the node runs"})
+		rows = append(rows, []string{"put aside", m.Aside + ": the damaged store, until the node purges its files"})
 	}
 	return p.table(rows)
 }

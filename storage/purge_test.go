@@ -176,3 +176,58 @@ func TestAPurgeReleasesSnapshotsInTheMaking(t *testing.T) {
 		t.Fatalf("of what was taken during the purge there is %v", names)
 	}
 }
+
+// A snapshot that was fetched in part may hold what was erased since: a purge leaves
+// none. One that is being fetched is left alone, and the purge stays due.
+func TestAPurgeRemovesAStaging(t *testing.T) {
+	from, dir := openAt(t, "from", vfs.NewMem()), t.TempDir()
+	defer closeStore(t, from)
+	grown(t, from, 8)
+	head, value := newestKept(t, from).Head(), digest(0).Value
+	to := openAt(t, dir, vfs.Default)
+	defer closeStore(t, to)
+	purged := func() (due bool) {
+		t.Helper()
+		if err := to.Purge(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		due, err := to.PurgeDue()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return due
+	}
+	st, err := to.Stage(&head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fetch(t, st, newestKept(t, from), -1)
+	if err := st.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if !purged() {
+		t.Error("no purge is due while a snapshot is being fetched")
+	}
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(holding(t, dir, value)) == 0 {
+		t.Fatal("the value is in no file before the purge: the test shows nothing")
+	}
+	if purged() {
+		t.Error("a purge is still due")
+	}
+	if names := holding(t, dir, value); len(names) > 0 {
+		t.Errorf("after the purge the value is in %v", names)
+	}
+	if h, err := to.Staged(); h != nil || err != nil {
+		t.Errorf("a staging is there: %t, %v", h != nil, err)
+	}
+	install(t, to, newestKept(t, from))
+	if len(hits(t, to, digest(0))) != 1 {
+		t.Error("fetched anew, the signal is not found")
+	}
+	if purged() {
+		t.Error("a purge is due once the snapshot is in place")
+	}
+}

@@ -249,6 +249,48 @@ func TestATransportKeyIsExchanged(t *testing.T) {
 	}
 }
 
+// A node whose transport key was exchanged while it was away has all of that to apply
+// yet when it comes back with the new one, among it entries from before. It does not
+// take the old key, which its state still names, for a newer one and start again with
+// every entry.
+func TestANodeThatSwitchedItsKeyAheadCatchesUp(t *testing.T) {
+	ctx, c := foundFor(t, 10*time.Minute, trial.Options{Members: 3})
+	bravo := c.Members[1]
+	card := newKey(t, ctx, c, bravo, spec.UseLibp2p)
+	if err := bravo.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	alpha, charlie := c.Members[0], c.Members[2]
+	if err := trial.Await(ctx, func() (bool, error) { return alpha.Leads() || charlie.Leads(), nil }); err != nil {
+		t.Fatal(err)
+	}
+	id, err := alpha.Propose(ctx, api.Proposal{Items: []api.ProposalItem{{Labels: []string{"x"}, Signals: []spec.Signal{sha(1)}}}, Basis: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := approveAll(ctx, id, []*trial.Participant{charlie}); err != nil {
+		t.Fatal(err)
+	}
+	changeKey(t, ctx, c, alpha, spec.KeyChange{Org: "bravo", Use: spec.UseLibp2p, New: []spec.PublicKey{card.Key}, Proof: []spec.Proof{card.Proof}, Reason: "rotation"})
+	if err := identity.Switch(bravo.Dir, card.Key); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(ctx, bravo); err != nil {
+		t.Fatal(err)
+	}
+	err = trial.Await(ctx, func() (bool, error) {
+		select {
+		case <-bravo.Done():
+			return false, bravo.Err()
+		default:
+		}
+		return bravo.LogSize() >= alpha.LogSize() && len(alpha.Servers()) == 3 && slices.Equal(servers(alpha, c.Members), []string{"alpha", "bravo", "charlie"}), nil
+	})
+	if err != nil {
+		t.Fatalf("it does not catch up: %v", err)
+	}
+}
+
 // everybody may connect.
 type everybody struct{}
 

@@ -67,18 +67,25 @@ func (n *Node) takeKeys() error {
 	if err := readRecord(n.store, spec.OrgKey(n.id.Organisation.ID), &who); err != nil || who.Organisation.ID == "" {
 		return err
 	}
-	return n.id.Follow(n.cfg.Dir, &who.Organisation)
+	if err := n.id.Follow(n.cfg.Dir, &who.Organisation); err != nil {
+		return err
+	}
+	if key := who.Organisation.Libp2pKey; key != n.id.Organisation.Libp2pKey {
+		n.leftKey = key
+	}
+	return nil
 }
 
 // newAddress reports whether a case gave this node another transport key that it
-// holds.
+// holds. The one that it left for another, ahead of what it had applied, is none: it
+// stands in the state until the node has caught up, which it must be let do.
 func (n *Node) newAddress() bool {
 	var who spec.OrgRecord
 	if err := readRecord(n.store, spec.OrgKey(n.id.Organisation.ID), &who); err != nil {
 		return false
 	}
 	next := who.Organisation.Libp2pKey
-	return next != n.id.Organisation.Libp2pKey && slices.Contains(n.id.Public(spec.UseLibp2p), next)
+	return next != n.id.Organisation.Libp2pKey && next != n.leftKey && slices.Contains(n.id.Public(spec.UseLibp2p), next)
 }
 
 // retire leaves consensus behind: its log would be of no use should the node become

@@ -294,7 +294,7 @@ func TestSlowApplyIsNotTakenForHung(t *testing.T) {
 		release := make(chan struct{})
 		steps := func(s *memStore) {
 			for range 12 {
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				s.worked.Add(1)
 			}
 		}

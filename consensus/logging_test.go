@@ -34,7 +34,7 @@ func TestRaftSaysAgainWhatLastsOnceAMinute(t *testing.T) {
 		var out bytes.Buffer
 		l := newRaftLogger(slog.New(slog.NewJSONHandler(&out, nil)))
 		away := func(id raft.ServerID, span time.Duration) {
-			for end := time.Now().Add(span); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+			for end := time.Now().Add(span); time.Now().Before(end); <-time.After(500 * time.Millisecond) {
 				l.Named("x").Error("failed to heartbeat to", "peer", id, "error", errors.New("away"))
 			}
 		}

@@ -120,7 +120,7 @@ type Node struct {
 	tierSince    uint64                           // how long the log was when a case decided that tier, or 0
 	sequencer    bool                             // this node takes part in consensus
 	era          string                           // of raft's log: "" before the first recovery
-	leftKey      spec.PublicKey                   // in force by the state at the start, and not used: this node switched ahead
+	leftKey      atomic.Pointer[spec.PublicKey]   // in force by the state at the start, and not used: this node switched ahead
 	asked        atomic.Bool                      // every member told how panels took over
 	part         atomic.Pointer[[]string]         // organisations that do
 	promoted     chan struct{}                    // a token: a case made this follower a sequencer

@@ -71,7 +71,7 @@ func (n *Node) takeKeys() error {
 		return err
 	}
 	if key := who.Organisation.Libp2pKey; key != n.id.Organisation.Libp2pKey {
-		n.leftKey = key
+		n.leftKey.Store(&key)
 	}
 	return nil
 }
@@ -85,7 +85,12 @@ func (n *Node) newAddress() bool {
 		return false
 	}
 	next := who.Organisation.Libp2pKey
-	return next != n.id.Organisation.Libp2pKey && next != n.leftKey && slices.Contains(n.id.Public(spec.UseLibp2p), next)
+	if next == n.id.Organisation.Libp2pKey {
+		n.leftKey.Store(nil) // caught up
+		return false
+	}
+	left := n.leftKey.Load()
+	return (left == nil || next != *left) && slices.Contains(n.id.Public(spec.UseLibp2p), next)
 }
 
 // retire leaves consensus behind: its log would be of no use should the node become

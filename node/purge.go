@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/tocsin-db/tocsin/consensus/governance"
 	"github.com/tocsin-db/tocsin/spec"
@@ -19,53 +20,67 @@ import (
 // NOT_FINAL when it did all but remove what a recovery put aside: that is kept until
 // the log is final from the recovery on.
 func (n *Node) Purge(ctx context.Context) error {
-	errs := []error{n.purgeBeside()}
-	if n.consensus != nil {
-		errs = append(errs, n.consensus.Erase(ctx))
-	}
-	errs = append(errs, n.store.Purge(ctx))
+	kept, err := n.purgeBeside()
+	errs := []error{err, n.purgeData(ctx)}
 	for _, c := range n.further.all() {
-		if inner := c.node.Load(); inner != nil {
-			errs = append(errs, inner.Purge(ctx))
+		inner := c.node.Load()
+		if inner == nil {
+			continue
+		}
+		if err := inner.Purge(ctx); spec.CodeOf(err) == spec.CodeNotFinal {
+			kept = err
+		} else {
+			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return firstOf(errors.Join(errs...), kept)
 }
 
-// purgeBeside purges what lies in the data directory beside the store and the raft log.
-func (n *Node) purgeBeside() error { return errors.Join(n.purgeOutbox(), n.purgeDiscarded()) }
-
-// purgeDiscarded removes damaged stores that were made anew, what a recovery put aside,
-// once nothing takes the recovery back, and a database that either began to make and left.
-func (n *Node) purgeDiscarded() error {
-	dir := filepath.Join(n.cfg.Dir, discardedDir)
-	gone, err := filepath.Glob(filepath.Join(dir, damagedStore+".*"))
-	if err != nil {
-		return err
-	}
-	for _, path := range append(gone, filepath.Join(n.cfg.Dir, recoveringDir), filepath.Join(n.cfg.Dir, rebuildingDir)) {
-		if err := os.RemoveAll(path); err != nil {
+// purgeData purges the raft log, and then the store, which forgets that a purge is due:
+// not before the raft log is done.
+func (n *Node) purgeData(ctx context.Context) error {
+	if n.consensus != nil {
+		if err := n.consensus.Erase(ctx); err != nil {
 			return err
 		}
 	}
-	kept, err := os.ReadDir(dir)
+	return n.store.Purge(ctx)
+}
+
+// purgeBeside purges what lies in the data directory beside the store and the raft log.
+// kept says why something stays that a recovery put aside, or is nil.
+func (n *Node) purgeBeside() (kept, err error) {
+	kept, err = n.purgeDiscarded()
+	return kept, errors.Join(n.purgeOutbox(), err)
+}
+
+// purgeDiscarded removes damaged stores that were made anew, what a recovery put aside,
+// once nothing takes the recovery back, and a database that either began to make and left.
+func (n *Node) purgeDiscarded() (kept, err error) {
+	for _, name := range []string{recoveringDir, rebuildingDir} {
+		if err := os.RemoveAll(filepath.Join(n.cfg.Dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	dir := filepath.Join(n.cfg.Dir, discardedDir)
+	if err := removeBeginning(dir, damagedStore+"."); err != nil {
+		return nil, err
+	}
+	left, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
-	if err != nil {
-		return err
-	}
-	if len(kept) == 0 {
-		return os.Remove(dir)
+	if err != nil || len(left) == 0 {
+		return nil, firstOf(err, os.RemoveAll(dir))
 	}
 	p, _, err := lastRecovery(n.store)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if p == nil || n.final.Newest().Size < p.Size {
-		return spec.Errorf(spec.CodeNotFinal, "what a recovery put aside stays in %s until the log is final from the recovery on", discardedDir)
+		return spec.Errorf(spec.CodeNotFinal, "what a recovery put aside stays in %s until the log is final from the recovery on", discardedDir), nil
 	}
-	return os.RemoveAll(dir)
+	return nil, os.RemoveAll(dir)
 }
 
 // lastRecovery is the panel that took over by the newest recovery in the log, and its
@@ -90,16 +105,21 @@ func lastRecovery(st governance.State) (*spec.PanelRecord, uint64, error) {
 // sweep removes what a write that was interrupted left half, before the next can
 // begin: a database that was fetched, operations of the outbox.
 func (n *Node) sweep(context.Context) error {
-	for _, pattern := range []string{"." + seedFile + "-*", filepath.Join(outboxName, ".*")} {
-		names, err := filepath.Glob(filepath.Join(n.cfg.Dir, pattern))
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
-			if err := os.Remove(name); err != nil {
-				return err
-			}
+	return errors.Join(removeBeginning(n.cfg.Dir, "."+seedFile+"-"), removeBeginning(filepath.Join(n.cfg.Dir, outboxName), "."))
+}
+
+// removeBeginning removes what a directory holds under names that begin so. There may be
+// no such directory.
+func removeBeginning(dir, name string) error {
+	held, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var errs []error
+	for _, e := range held {
+		if strings.HasPrefix(e.Name(), name) {
+			errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -71,7 +71,9 @@ func (n *Node) purgeDue(ctx context.Context) {
 	if err == nil && due {
 		err = n.Purge(ctx)
 	} else if err == nil {
-		err = n.purgeBeside()
+		var kept error
+		kept, err = n.purgeBeside()
+		err = firstOf(err, kept)
 	}
 	if spec.CodeOf(err) == spec.CodeNotFinal {
 		n.log.Info("what a recovery put aside is kept", "reason", err)

@@ -16,7 +16,7 @@ import (
 // it comes back to a port long after it was used.
 const (
 	firstPort = 10_000
-	lastPort  = 30_000
+	lastPort  = 20_000
 	portBlock = 50
 	maxBlocks = 20
 )

@@ -68,9 +68,10 @@ func (u *upstream) failed(now time.Time, err error) {
 	case errors.As(err, &f):
 		p := refusalPause
 		if f.Err.Code == spec.CodeBusy {
-			p = outagePause
+			p = outagePause // full, or saying whom to follow instead: nothing against this node
+		} else {
+			u.refused(now, f)
 		}
-		u.refused(now, f)
 		u.failures++
 		u.until = now.Add(max(p.after(u.failures), f.Retry))
 	default:

@@ -17,8 +17,8 @@ const (
 	minTrailing   = 64
 )
 
-// watch looks after what raft does not notice: a group that hangs, and a log that has grown by bytes rather than by entries. A hanging append is
-// the gate's business.
+// watch looks after what raft does not notice: a group that hangs, and a log that
+// has grown by bytes rather than by entries. A hanging append is the gate's business.
 func (n *Node) watch() {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()

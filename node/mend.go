@@ -20,9 +20,10 @@ import (
 )
 
 // RepairFiles is RepairStore for a node that does not run, and may not start for what
-// is damaged: where peers have no snapshot to repair it with, the store is made anew from its own log. It opens the store for repairs alone and connects outwards, under the node's own
-// key, to those that it follows by configuration and to the members. Neither consensus nor
-// cosigning takes part. It fails with EAGAIN when another process has the store open.
+// is damaged: where peers have no snapshot to repair it with, the store is made anew from
+// its own log. It opens the store for repairs alone and connects outwards, under the
+// node's own key, to those that it follows by configuration and to the members. Neither
+// consensus nor cosigning takes part. It fails with EAGAIN when another process has the store open.
 func RepairFiles(ctx context.Context, cfg Config) (*api.RepairReport, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

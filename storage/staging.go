@@ -186,18 +186,27 @@ func (s *Store) staged() (string, error) {
 	return string(b), nil
 }
 
-// resume opens the staging that was begun, or returns nil. One that cannot be read
-// is given up: all in it can be fetched again.
-func (s *Store) resume() (*Staging, error) {
-	name, err := s.staged()
-	if err != nil || name == "" {
-		return nil, err
+// begun names the staging that was begun, or "". One that is the database by now is
+// forgotten.
+func (s *Store) begun() (name string, err error) {
+	if name, err = s.staged(); err != nil || name == "" {
+		return "", err
 	}
 	s.mu.RLock()
 	inUse := s.db.name == name
 	s.mu.RUnlock()
 	if inUse {
-		return nil, s.forgetStaging()
+		return "", s.forgetStaging()
+	}
+	return name, nil
+}
+
+// resume opens the staging that was begun, or returns nil. One that cannot be read
+// is given up: all in it can be fetched again.
+func (s *Store) resume() (*Staging, error) {
+	name, err := s.begun()
+	if err != nil || name == "" {
+		return nil, err
 	}
 	p, err := s.openStaging(name, false)
 	if err != nil {
@@ -224,15 +233,9 @@ func (s *Store) dropStaging() (open bool, err error) {
 	if s.stagings.Load() > 0 {
 		return true, nil
 	}
-	name, err := s.staged()
+	name, err := s.begun()
 	if err != nil || name == "" {
 		return false, err
-	}
-	s.mu.RLock()
-	inUse := s.db.name == name
-	s.mu.RUnlock()
-	if inUse {
-		return false, s.forgetStaging()
 	}
 	return false, s.giveUp(name)
 }
